@@ -1,0 +1,34 @@
+"""From stored bytes to today's class: schema versions and their upcasters."""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from weft.messaging.errors import Unparsable
+from weft.messaging.message import Message
+
+M = TypeVar("M", bound=Message)
+_BAD = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError)
+
+
+def decode(kind: type[M], version: int, body: bytes) -> M:
+    """Return the message in `body`, upcast from `version` to the current one.
+
+    A newer version than ours is read as ours: producers may be upgraded first, and within a
+    deployment schemas only expand. Raises Unparsable.
+    """
+    try:
+        if version >= kind.message_version:
+            return msgspec.json.decode(body, type=kind)
+        return msgspec.convert(_upcast(kind, version, msgspec.json.decode(body)), type=kind)
+    except _BAD as error:
+        raise Unparsable(f"{kind.message_type} version {version}: {error}") from error
+
+
+def _upcast(kind: type[Message], version: int, document: Any) -> Any:
+    for step in range(version, kind.message_version):
+        upcaster = kind.upcasters.get(step)
+        if upcaster is None or not isinstance(document, dict):
+            raise Unparsable(f"{kind.message_type} version {version}: no way up from {step}")
+        document = upcaster(document)
+    return document
