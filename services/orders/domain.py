@@ -1,0 +1,277 @@
+"""The rules of an order: its events, the state that they fold into, and what it costs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Literal, assert_never
+
+import msgspec
+
+Reason = Literal["out_of_stock", "payment_declined", "timed_out"]
+Status = Literal["pending", "confirmed", "rejected"]
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an order, with the product's name and price (minor units) at placement."""
+
+    sku: str
+    name: str
+    quantity: int
+    price_minor: int
+
+
+class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):
+    subject: str
+    items: tuple[Item, ...]
+    total_minor: int
+    currency: str
+    payment_id: str
+    trace_id: str
+
+
+class StockReserved(msgspec.Struct, frozen=True):
+    pass
+
+
+class StockRejected(msgspec.Struct, frozen=True):
+    pass
+
+
+class StockReleased(msgspec.Struct, frozen=True):
+    pass
+
+
+class StockCommitted(msgspec.Struct, frozen=True):
+    pass
+
+
+class PaymentAuthorized(msgspec.Struct, frozen=True):
+    pass
+
+
+class PaymentDeclined(msgspec.Struct, frozen=True):
+    pass
+
+
+class PaymentCaptured(msgspec.Struct, frozen=True):
+    pass
+
+
+class PaymentVoided(msgspec.Struct, frozen=True):
+    pass
+
+
+class DeadlinePassed(msgspec.Struct, frozen=True):
+    pass
+
+
+class OrderConfirmed(msgspec.Struct, frozen=True):
+    pass
+
+
+class OrderRejected(msgspec.Struct, frozen=True, kw_only=True):
+    reason: Reason
+
+
+Event = (
+    OrderPlaced
+    | StockReserved
+    | StockRejected
+    | StockReleased
+    | StockCommitted
+    | PaymentAuthorized
+    | PaymentDeclined
+    | PaymentCaptured
+    | PaymentVoided
+    | DeadlinePassed
+    | OrderConfirmed
+    | OrderRejected
+)
+
+
+class Stock(Enum):
+    """What orders knows of its reservation. `CANCELLING`: release asked for, outcome unknown."""
+
+    REQUESTED = "requested"
+    RESERVED = "reserved"
+    REJECTED = "rejected"
+    CANCELLING = "cancelling"
+    RELEASING = "releasing"
+    RELEASED = "released"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+
+
+class Payment(Enum):
+    """What orders knows of its payment. `CANCELLING`: voiding asked for, outcome unknown."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    DECLINED = "declined"
+    CANCELLING = "cancelling"
+    VOIDING = "voiding"
+    VOIDED = "voided"
+    CAPTURING = "capturing"
+    CAPTURED = "captured"
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An order's state: the fold of its events."""
+
+    placed: OrderPlaced
+    stock: Stock = Stock.REQUESTED
+    payment: Payment = Payment.NONE
+    failure: Reason | None = None
+    outcome: Literal["confirmed", "rejected"] | None = None
+
+    @property
+    def status(self) -> Status:
+        return self.outcome or "pending"
+
+    @property
+    def past_pivot(self) -> bool:
+        """Whether CapturePayment was sent: from there on the order only goes forward."""
+        return self.payment in (Payment.CAPTURING, Payment.CAPTURED)
+
+
+def replay(events: Iterable[Event]) -> Order:
+    """The order that these events tell of, oldest first.
+
+    Raises ValueError when they do not begin with OrderPlaced, or have it twice.
+    """
+    stream = iter(events)
+    first = next(stream, None)
+    if not isinstance(first, OrderPlaced):
+        raise ValueError("an order's first event is OrderPlaced")  # noqa: TRY004 - the stream is wrong
+    order = Order(placed=first)
+    for event in stream:
+        order = evolve(order, event)
+    return order
+
+
+def evolve(order: Order, event: Event) -> Order:
+    """The order after one more event that happened."""
+    match event:
+        case OrderPlaced():
+            raise ValueError("an order is placed once")
+        case DeadlinePassed():
+            return _fail(order, "timed_out")
+        case OrderConfirmed():
+            return msgspec.structs.replace(order, outcome="confirmed")
+        case OrderRejected():
+            return msgspec.structs.replace(order, outcome="rejected")
+        case StockReserved() | StockRejected() | StockReleased() | StockCommitted():
+            return _evolve_stock(order, event)
+        case PaymentAuthorized() | PaymentDeclined() | PaymentCaptured() | PaymentVoided():
+            return _evolve_payment(order, event)
+        case _:
+            assert_never(event)
+
+
+def _evolve_stock(
+    order: Order, event: StockReserved | StockRejected | StockReleased | StockCommitted
+) -> Order:
+    match event:
+        case StockReserved() if order.failure:
+            return msgspec.structs.replace(order, stock=Stock.RELEASING)
+        case StockReserved():
+            return msgspec.structs.replace(order, stock=Stock.RESERVED, payment=Payment.REQUESTED)
+        case StockRejected():
+            return _fail(msgspec.structs.replace(order, stock=Stock.REJECTED), "out_of_stock")
+        case StockReleased():
+            return msgspec.structs.replace(order, stock=Stock.RELEASED)
+        case StockCommitted():
+            return msgspec.structs.replace(order, stock=Stock.COMMITTED)
+
+
+def _evolve_payment(
+    order: Order, event: PaymentAuthorized | PaymentDeclined | PaymentCaptured | PaymentVoided
+) -> Order:
+    match event:
+        case PaymentAuthorized() if order.failure:
+            return msgspec.structs.replace(order, payment=Payment.VOIDING)
+        case PaymentAuthorized():
+            return msgspec.structs.replace(order, payment=Payment.CAPTURING)
+        case PaymentDeclined():
+            declined = msgspec.structs.replace(order, payment=Payment.DECLINED)
+            return _fail(declined, "payment_declined")
+        case PaymentCaptured():
+            return msgspec.structs.replace(order, payment=Payment.CAPTURED, stock=Stock.COMMITTING)
+        case PaymentVoided():
+            return msgspec.structs.replace(order, payment=Payment.VOIDED)
+
+
+def _fail(order: Order, reason: Reason) -> Order:
+    """The order turned back: the first reason counts; what is or may be done is to be undone."""
+    undo_stock = {Stock.REQUESTED: Stock.CANCELLING, Stock.RESERVED: Stock.RELEASING}
+    undo_payment = {Payment.REQUESTED: Payment.CANCELLING}
+    return msgspec.structs.replace(
+        order,
+        failure=order.failure or reason,
+        stock=undo_stock.get(order.stock, order.stock),
+        payment=undo_payment.get(order.payment, order.payment),
+    )
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer asks for."""
+
+    sku: str
+    quantity: int
+
+
+class Product(msgspec.Struct, frozen=True, kw_only=True):
+    """What the catalogue says of a SKU. `price_minor` in minor units of `currency`."""
+
+    sku: str
+    name: str
+    price_minor: int
+    currency: str
+
+
+class NotSellable(Exception):
+    """Lines that cannot be ordered. `errors`: (position, field, message) of each."""
+
+    def __init__(self, errors: Sequence[tuple[int, str, str]]) -> None:
+        super().__init__("the order holds lines that cannot be ordered")
+        self.errors = tuple(errors)
+
+
+def price(lines: Sequence[Line], catalogue: Mapping[str, Product]) -> tuple[tuple[Item, ...], str]:
+    """The lines with today's names and prices, and their one currency.
+
+    Raises NotSellable for SKUs that the catalogue lacks and for lines in a second currency.
+    """
+    found = [catalogue.get(line.sku) for line in lines]
+    currency = next((product.currency for product in found if product), "")
+    errors: list[tuple[int, str, str]] = []
+    items: list[Item] = []
+    for position, (line, product) in enumerate(zip(lines, found, strict=True)):
+        if product is None:
+            errors.append((position, "sku", "is not a known SKU"))
+        elif product.currency != currency:
+            errors.append((position, "sku", f"is not sold in {currency}, as the others are"))
+        else:
+            items.append(
+                Item(
+                    sku=line.sku,
+                    name=product.name,
+                    quantity=line.quantity,
+                    price_minor=product.price_minor,
+                )
+            )
+    if errors:
+        raise NotSellable(errors)
+    return tuple(items), currency
+
+
+def total(items: Iterable[Item]) -> int:
+    """What the items cost together, in minor units."""
+    return sum(item.quantity * item.price_minor for item in items)
+
+
+def quantities(items: Iterable[Item]) -> dict[str, int]:
+    """How many of each SKU, lines of the same SKU added up."""
+    wanted: dict[str, int] = {}
+    for item in items:
+        wanted[item.sku] = wanted.get(item.sku, 0) + item.quantity
+    return wanted
