@@ -1,0 +1,19 @@
+"""All three signals of a service, behind one seam (`record`) and the OpenTelemetry API."""
+
+from weft.telemetry import record
+from weft.telemetry.context import attach, current_carrier, detach
+from weft.telemetry.log import Log, get_logger
+from weft.telemetry.metrics import counter, gauge, histogram, up_down_counter
+
+__all__ = [
+    "Log",
+    "attach",
+    "counter",
+    "current_carrier",
+    "detach",
+    "gauge",
+    "get_logger",
+    "histogram",
+    "record",
+    "up_down_counter",
+]

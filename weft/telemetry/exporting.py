@@ -1,0 +1,134 @@
+"""Exporters that keep a batch until the collector has answered."""
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+REFUSALS = 20
+"""After so many refusals by a collector that does answer, the batch is at fault and is dropped."""
+
+PAUSE_MAX = 5.0
+Item = TypeVar("Item")
+
+
+class Collector:
+    """What all exporters of a process know of their collector: is it away, and was that said."""
+
+    def __init__(self, endpoint: str, say: Callable[..., None]) -> None:
+        parts = urlsplit(endpoint)
+        self._address = (parts.hostname or "127.0.0.1", parts.port or 4318)
+        self._say = say
+        self._away = False
+        self._lock = threading.Lock()
+        self.closing = threading.Event()
+
+    def answers(self) -> bool:
+        """Tell whether something listens at the collector's address."""
+        try:
+            with socket.create_connection(self._address, timeout=1.0):
+                return True
+        except OSError:
+            return False
+
+    def note(self, *, away: bool) -> None:
+        """Say that the collector went away or came back, once for each change."""
+        with self._lock:
+            if away == self._away:
+                return
+            self._away = away
+        host, port = self._address
+        level, message = (
+            ("WARNING", "collector is away, telemetry is kept")
+            if away
+            else ("INFO", "collector is back")
+        )
+        self._say(level, "weft.telemetry", message, {"server.address": host, "server.port": port})
+
+    def refused(self, batch: Sequence[Any]) -> None:
+        """Say that a batch was dropped since the collector does not take it."""
+        facts = {"weft.telemetry.items": len(batch)}
+        self._say("ERROR", "weft.telemetry", "collector refused telemetry", facts)
+
+
+def _deliver(
+    collector: Collector,
+    export: Callable[[Sequence[Item]], object],
+    success: object,
+    batch: Sequence[Item],
+) -> bool:
+    """Export `batch` again until the collector took it, refuses it for good, or we close."""
+    pause = 0.25
+    refusals = 0
+    while export(batch) is not success:
+        if collector.answers():
+            refusals += 1
+        else:
+            collector.note(away=True)
+        if refusals >= REFUSALS:
+            collector.refused(batch)
+            return False
+        if collector.closing.wait(pause * random.uniform(0.5, 1.0)):
+            return False
+        pause = min(pause * 2, PAUSE_MAX)
+    collector.note(away=False)
+    return True
+
+
+class PatientSpanExporter(SpanExporter):
+    """A span exporter that keeps its batch until `collector` has it."""
+
+    def __init__(self, inner: SpanExporter, collector: Collector) -> None:
+        self._inner = inner
+        self._collector = collector
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Deliver `spans`; FAILURE only if they are refused for good or the process ends."""
+        success = SpanExportResult.SUCCESS
+        taken = _deliver(self._collector, self._inner.export, success, spans)
+        return success if taken else SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Close the connection to the collector."""
+        self._inner.shutdown()
+
+
+class PatientLogExporter(LogRecordExporter):
+    """A log exporter that keeps its batch until `collector` has it."""
+
+    def __init__(self, inner: LogRecordExporter, collector: Collector) -> None:
+        self._inner = inner
+        self._collector = collector
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """Deliver `batch`; FAILURE only if it is refused for good or the process ends."""
+        success = LogRecordExportResult.SUCCESS
+        taken = _deliver(self._collector, self._inner.export, success, batch)
+        return success if taken else LogRecordExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Close the connection to the collector."""
+        self._inner.shutdown()  # type: ignore[no-untyped-call] # the SDK's own lack
+
+    def force_flush(self, timeout_millis: int = 10_000) -> bool:
+        """Nothing is held here between exports."""
+        return self._inner.force_flush(timeout_millis)
+
+
+def run_with_deadline(actions: Sequence[Callable[[], object]], seconds: float) -> bool:
+    """Run `actions` at the same time in threads; return whether all ended within `seconds`."""
+    threads = [threading.Thread(target=action, daemon=True) for action in actions]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)

@@ -1,0 +1,115 @@
+"""Log records: a constant message, facts as attributes, the trace that they belong to.
+
+Records of libraries (through `logging`) and of ours take the same way: to the collector by the
+OpenTelemetry logs API, and to the console for a person.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
+from opentelemetry.context import Context
+
+from weft.telemetry.console import Console
+
+_SEVERITIES = {
+    "DEBUG": SeverityNumber.DEBUG,
+    "INFO": SeverityNumber.INFO,
+    "WARNING": SeverityNumber.WARN,
+    "ERROR": SeverityNumber.ERROR,
+    "CRITICAL": SeverityNumber.FATAL,
+}
+_LEVELS = logging.getLevelNamesMapping()
+_console = Console("off")
+_threshold = logging.INFO
+
+
+def configure(console: Console, level: str) -> None:
+    """Send records of `level` (a name of `logging`) and above to the collector and `console`."""
+    global _console, _threshold  # noqa: PLW0603 - one process, one console
+    _console = console
+    _threshold = _LEVELS[level.upper()]
+    root = logging.getLogger()
+    root.handlers = [_FromLogging()]
+    root.setLevel(max(_threshold, logging.WARNING))
+    logging.captureWarnings(capture=True)
+
+
+def emit(
+    level: str,
+    name: str,
+    message: str,
+    facts: Mapping[str, Any],
+    *,
+    exc: BaseException | None = None,
+    ctx: Context | None = None,
+) -> None:
+    """Write one record. `ctx` is the context it belongs to (default: the current one)."""
+    if _LEVELS[level] < _threshold:
+        return
+    ctx = otel_context.get_current() if ctx is None else ctx
+    now = time.time_ns()
+    facts = {key: value for key, value in facts.items() if value is not None}
+    get_logger_provider().get_logger(name).emit(
+        LogRecord(
+            timestamp=now,
+            observed_timestamp=now,
+            context=ctx,
+            severity_number=_SEVERITIES[level],
+            severity_text=level,
+            body=message,
+            attributes=facts,
+            exception=exc,
+        )
+    )
+    _console.write(now, level, name, message, facts, exc, ctx)
+
+
+class Log:
+    """A named source of records."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def debug(self, message: str, **facts: Any) -> None:
+        """Write what only a developer needs."""
+        emit("DEBUG", self.name, message, facts)
+
+    def info(self, message: str, **facts: Any) -> None:
+        """Write what happened."""
+        emit("INFO", self.name, message, facts)
+
+    def warning(self, message: str, **facts: Any) -> None:
+        """Write what may need somebody's eye."""
+        emit("WARNING", self.name, message, facts)
+
+    def error(self, message: str, **facts: Any) -> None:
+        """Write what went wrong."""
+        emit("ERROR", self.name, message, facts)
+
+    def exception(self, message: str, exc: BaseException, **facts: Any) -> None:
+        """Write what went wrong, with type, message and stack of `exc`."""
+        emit("ERROR", self.name, message, facts, exc=exc)
+
+
+def get_logger(name: str) -> Log:
+    """Return the source of records `name` (usually `__name__`)."""
+    return Log(name)
+
+
+class _FromLogging(logging.Handler):
+    """Takes the records of libraries over."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = record.levelname if record.levelname in _SEVERITIES else "INFO"
+        exc = record.exc_info[1] if record.exc_info else None
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        emit(level, record.name, message, {}, exc=exc)

@@ -1,0 +1,55 @@
+"""Instruments on the OpenTelemetry API. Every name of ours is listed in registry/weft.yaml."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from opentelemetry import metrics
+from opentelemetry.metrics import (
+    CallbackOptions,
+    Counter,
+    Histogram,
+    ObservableGauge,
+    Observation,
+    UpDownCounter,
+)
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Bucket bounds that the semantic conventions give for HTTP and messaging durations."""
+
+DATABASE_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+"""Bucket bounds that the semantic conventions give for database durations."""
+
+Values = float | Mapping[tuple[tuple[str, str], ...], float]
+
+
+def counter(name: str, unit: str, description: str) -> Counter:
+    """Return a counter: a sum that only grows."""
+    return metrics.get_meter("weft").create_counter(name, unit, description)
+
+
+def up_down_counter(name: str, unit: str, description: str) -> UpDownCounter:
+    """Return a sum that grows and shrinks."""
+    return metrics.get_meter("weft").create_up_down_counter(name, unit, description)
+
+
+def histogram(
+    name: str, unit: str, description: str, buckets: Sequence[float] = SECONDS
+) -> Histogram:
+    """Return a histogram with explicit cumulative buckets."""
+    return metrics.get_meter("weft").create_histogram(
+        name, unit, description, explicit_bucket_boundaries_advisory=list(buckets)
+    )
+
+
+def gauge(name: str, unit: str, description: str, read: Callable[[], Values]) -> ObservableGauge:
+    """Return a gauge that calls `read` at each export, in the exporter's thread.
+
+    `read` returns one number, or a mapping from attributes (a tuple of pairs) to numbers.
+    """
+
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        values = read()
+        if isinstance(values, Mapping):
+            return [Observation(value, dict(attributes)) for attributes, value in values.items()]
+        return [Observation(values)]
+
+    return metrics.get_meter("weft").create_observable_gauge(name, [observe], unit, description)
