@@ -1,0 +1,33 @@
+"""The backing parts of the native run: found on this machine, or installed into its cache.
+
+All functions block; call them from a thread.
+
+    PARTS                       name -> Part, in the order to install them in
+    check_host()                raises UnsupportedHost where apt is not to be had
+    find(name)                  -> Found | None: WEFT_PARTS_DIR, PATH, cache, Debian's folders
+    missing()                   -> list[str] to install, in the order to install them in
+    plan(names)                 -> Plan(needed_bytes, free_bytes, expected_seconds by part)
+    authorize(names)            asks for sudo's password if apt will need one: call it before
+                                anything is drawn on the terminal
+    install(name, log=, progress=) -> Found; raises PartFailed. `progress` is called at least
+                                once a second; what it raises stops the build and comes out here
+
+Keys of Found.binaries:
+
+    rabbitmq        rabbitmq-server rabbitmqctl epmd
+    postgres        postgres initdb pg_ctl psql
+    valkey          valkey-server (a redis-server where there is no Valkey)
+    otel-collector  otelcol
+    jaeger          jaeger
+    prometheus      prometheus promtool
+    alertmanager    alertmanager amtool
+    loki            loki
+    grafana         grafana
+"""
+
+from __future__ import annotations
+
+from stack.parts.part import Found, Part
+from stack.parts.progress import PartFailed, Progress, UnsupportedHost
+
+__all__ = ["Found", "Part", "PartFailed", "Progress", "UnsupportedHost"]
