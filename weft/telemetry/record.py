@@ -7,6 +7,7 @@ conventions, stable for HTTP and databases, current for messaging.
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextvars import Token
 from functools import lru_cache
@@ -34,7 +35,7 @@ def span_name(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-class Call:
+class Call(ABC):
     """One thing in progress. `error` at its end is the exception that ended it, if one did."""
 
     __slots__ = ("_began", "_ctx", "_ended", "_facts", "_span", "_token")
@@ -72,8 +73,9 @@ class Call:
         self._finish(seconds, error)
         self._span.end()
 
+    @abstractmethod
     def _finish(self, seconds: float, error: BaseException | None) -> None:
-        raise NotImplementedError
+        """Make the signals, with the span still open."""
 
     def _mark(self, error: BaseException | None, error_type: str | None = None) -> None:
         """Put facts and failure on the span."""

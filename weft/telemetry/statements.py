@@ -5,9 +5,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 TEXT_LIMIT = 2000
+_OPERATIONS = (
+    "SELECT|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|BEGIN|COMMIT|ROLLBACK|LISTEN|NOTIFY"
+    "|CREATE|ALTER|DROP|SET"
+)
 _WORDS = re.compile(
-    r"\b(?:(?<!FOR )(?<!KEY )(?P<operation>SELECT|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|BEGIN|COMMIT|ROLLBACK|LISTEN|NOTIFY"
-    r"|CREATE|ALTER|DROP|SET)\b|(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:ONLY\s+)?(?P<table>[a-z_][\w.]*))",
+    rf"\b(?:(?<!FOR )(?<!KEY )(?P<operation>{_OPERATIONS})\b"
+    r"|(?:FROM|INTO|JOIN|TABLE)\s+(?:ONLY\s+)?(?P<table>[a-z_][\w.]*))",
     re.IGNORECASE,
 )
 _UPDATE = re.compile(r"\bUPDATE\s+(?:ONLY\s+)?([a-z_][\w.]*)", re.IGNORECASE)
