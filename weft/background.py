@@ -1,0 +1,80 @@
+"""Work beside requests and messages."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+
+from weft.telemetry import gauge, get_logger
+
+PAUSE_MAX = 30.0
+LAG_PERIOD = 0.25
+"""Seconds between two looks at the event loop."""
+
+log = get_logger(__name__)
+
+
+class Background:
+    """A component that keeps one coroutine running; `work` is cancelled at the end."""
+
+    def __init__(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self.name = name
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin the work."""
+        self._task = asyncio.create_task(self._keep_running(), name=self.name)
+
+    async def check(self) -> None:
+        """Raise if the work is not being done."""
+        if self._task is None or self._task.done():
+            raise RuntimeError(f"{self.name} does not run")
+
+    async def stop(self) -> None:
+        """Cancel the work and wait for it."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _keep_running(self) -> None:
+        pause = 0.5
+        while True:
+            try:
+                await self._work()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
+                log.exception("background work failed", error, **{"weft.component": self.name})
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, PAUSE_MAX)
+            else:
+                return
+
+
+class LoopLag(Background):
+    """Measures how late the event loop runs what is due: the worst of the time between exports."""
+
+    def __init__(self) -> None:
+        super().__init__("event loop", self._measure)
+        self._worst = 0.0
+
+    async def start(self) -> None:
+        """Begin to measure."""
+        gauge(
+            "weft.event_loop.lag",
+            "s",
+            "Worst delay of a due callback since the last export.",
+            self._take,
+        )
+        await super().start()
+
+    def _take(self) -> float:
+        worst, self._worst = self._worst, 0.0
+        return worst
+
+    async def _measure(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_PERIOD
+            await asyncio.sleep(LAG_PERIOD)
+            self._worst = max(self._worst, loop.time() - due)
