@@ -43,7 +43,7 @@ class Background:
         while True:
             try:
                 await self._work()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the work goes on
+            except Exception as error:
                 log.exception("background work failed", error, **{"weft.component": self.name})
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, PAUSE_MAX)
