@@ -1,0 +1,1 @@
+"""Small typed clients for the parts that answer questions about the running system."""

@@ -1,0 +1,203 @@
+"""Jaeger's query API: traces by id and by what their spans say, and the latencies it computes.
+
+The paths are those of Jaeger's own web pages: the newer /api/v3 cannot search by attribute.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+
+from stack.backends.http import BackendRefused, HttpBackend
+from stack.backends.trace import Span, Trace
+
+_QUIET = 1.5
+_POLL = 0.25
+_MICROSECONDS = 1_000_000
+_NOT_FOUND = 404
+
+
+class _Tag(msgspec.Struct):
+    key: str
+    value: Any = None
+
+
+class _Reference(msgspec.Struct, rename="camel"):
+    ref_type: str
+    trace_id: str = msgspec.field(name="traceID")
+    span_id: str = msgspec.field(name="spanID")
+
+
+class _Span(msgspec.Struct, rename="camel"):
+    trace_id: str = msgspec.field(name="traceID")
+    span_id: str = msgspec.field(name="spanID")
+    process_id: str = msgspec.field(name="processID")
+    operation_name: str
+    start_time: int
+    duration: int
+    references: list[_Reference] = []
+    tags: list[_Tag] = []
+
+
+class _Process(msgspec.Struct, rename="camel"):
+    service_name: str
+
+
+class _Trace(msgspec.Struct, rename="camel"):
+    trace_id: str = msgspec.field(name="traceID")
+    spans: list[_Span]
+    processes: dict[str, _Process]
+
+
+class _Traces(msgspec.Struct):
+    data: list[_Trace] | None = None
+
+
+class _Services(msgspec.Struct):
+    data: list[str] | None = None
+
+
+class Point(msgspec.Struct, rename="camel"):
+    """One point of a metric; `value` is None where there was no traffic."""
+
+    gauge_value: dict[str, Any] = {}
+    timestamp: str = ""
+
+    @property
+    def value(self) -> float | None:
+        number = self.gauge_value.get("doubleValue")
+        return None if number in (None, "NaN") else float(number)
+
+
+class _Series(msgspec.Struct, rename="camel"):
+    metric_points: list[Point] = []
+
+
+class _Metrics(msgspec.Struct):
+    metrics: list[_Series] = []
+
+
+class Jaeger(HttpBackend):
+    """A client of Jaeger's query port."""
+
+    async def services(self) -> list[str]:
+        """Return the names of all services that have spans."""
+        return (await self.get("/api/services", _Services)).data or []
+
+    async def trace(self, trace_id: str) -> Trace | None:
+        """Return what is stored of a trace (32 hex digits); None if nothing is."""
+        answer = await self.call("GET", f"/api/traces/{trace_id}", params={"raw": "true"})
+        if answer.status == _NOT_FOUND:
+            return None
+        found = answer.expect(200).decode(_Traces).data
+        return _trace(found[0]) if found else None
+
+    async def settled(self, trace_id: str, *, deadline: float = 10.0) -> Trace | None:
+        """Return a trace once it is whole and has stopped growing.
+
+        After `deadline` seconds return what is there, whole or not; None if that is nothing.
+        """
+        latest: Trace | None = None
+        end = changed = time.monotonic()
+        end += deadline
+        while time.monotonic() < end:
+            trace = await self.trace(trace_id)
+            if trace is not None:
+                if latest is None or len(trace.spans) != len(latest.spans):
+                    latest, changed = trace, time.monotonic()
+                if trace.whole and _quiet(trace, changed):
+                    break
+            await asyncio.sleep(_POLL)
+        return latest
+
+    async def find(
+        self,
+        service: str,
+        *,
+        since: float,
+        until: float | None = None,
+        tags: dict[str, str] | None = None,
+        min_span: float = 0.0,
+        limit: int = 20,
+    ) -> list[Trace]:
+        """Return the newest traces with spans of `service` between `since` and `until` (epoch s).
+
+        Every one of `tags` is on some span of that service in the trace; some span, of any
+        service, took at least `min_span` seconds.
+        """
+        params = {
+            "service": service,
+            "start": str(int(since * _MICROSECONDS)),
+            "end": str(int((until or time.time() + 1) * _MICROSECONDS)),
+            "limit": str(limit),
+            "raw": "true",
+        }
+        if tags:
+            params["tags"] = msgspec.json.encode(tags).decode()
+        if min_span > 0:
+            params["minDuration"] = f"{int(min_span * _MICROSECONDS)}us"
+        found = (await self.get("/api/traces", _Traces, params=params)).data
+        return [_trace(trace) for trace in found or []]
+
+    async def latencies(
+        self, service: str, *, quantile: float = 0.95, lookback: float = 600.0, kind: str = "server"
+    ) -> list[Point]:
+        """Return the quantile of a service's span durations over `lookback` s, in milliseconds."""
+        params = {
+            "service": service,
+            "quantile": str(quantile),
+            "lookback": str(int(lookback * 1000)),
+            "step": "5000",
+            "ratePer": "60000",
+            "spanKind": kind,
+        }
+        answer = await self.get("/api/metrics/latencies", _Metrics, params=params)
+        return [point for series in answer.metrics for point in series.metric_points]
+
+
+def _quiet(trace: Trace, changed: float) -> bool:
+    """Whether no more spans are to be expected: they leave a service 1 s after their end."""
+    return time.monotonic() - changed > _QUIET or time.time() - trace.end > 2 * _QUIET
+
+
+def _trace(raw: _Trace) -> Trace:
+    if not raw.spans:
+        raise BackendRefused("jaeger", 200, f"trace {raw.trace_id} has no spans")
+    services = {key: process.service_name for key, process in raw.processes.items()}
+    spans = [_span(span, services.get(span.process_id, "unknown")) for span in raw.spans]
+    return Trace(raw.trace_id, sorted(spans, key=lambda span: (span.start, -span.duration)))
+
+
+def _span(raw: _Span, service: str) -> Span:
+    attributes = {tag.key: tag.value for tag in raw.tags}
+    kind = attributes.pop("span.kind", "internal")
+    return Span(
+        trace_id=raw.trace_id,
+        span_id=raw.span_id,
+        parent_id=_parent(raw),
+        links=[ref.span_id for ref in raw.references if ref.ref_type == "FOLLOWS_FROM"],
+        service=service,
+        name=raw.operation_name,
+        kind=str(kind),
+        start=raw.start_time / _MICROSECONDS,
+        duration=raw.duration / _MICROSECONDS,
+        error=_error(attributes),
+        attributes=attributes,
+    )
+
+
+def _parent(raw: _Span) -> str | None:
+    """A parent that is linked to as well is stored as FOLLOWS_FROM alone."""
+    mine = [ref for ref in raw.references if ref.trace_id == raw.trace_id]
+    mine.sort(key=lambda ref: ref.ref_type != "CHILD_OF")
+    return mine[0].span_id if mine else None
+
+
+def _error(attributes: dict[str, Any]) -> str | None:
+    failed = attributes.pop("error", False)
+    code = attributes.pop("otel.status_code", None)
+    text = attributes.pop("otel.status_description", None)
+    if not failed and code != "ERROR":
+        return None
+    return str(text or attributes.get("error.type") or "error")
