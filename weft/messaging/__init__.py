@@ -1,5 +1,6 @@
 """Messages over RabbitMQ: topology, confirmed publishing, consuming, retries, dead letters."""
 
+from weft.messaging.broker import Broker
 from weft.messaging.errors import Rejected, TopologyError, Unparsable, Unroutable
 from weft.messaging.message import (
     COMMANDS,
@@ -11,17 +12,23 @@ from weft.messaging.message import (
     Outgoing,
     outgoing,
 )
+from weft.messaging.publisher import Publisher
 from weft.messaging.schema import decode
+from weft.messaging.topology import QueueSpec, ServiceTopology
 
 __all__ = [
     "COMMANDS",
     "EVENTS",
+    "Broker",
     "Command",
     "Event",
     "Incoming",
     "Message",
     "Outgoing",
+    "Publisher",
+    "QueueSpec",
     "Rejected",
+    "ServiceTopology",
     "TopologyError",
     "Unparsable",
     "Unroutable",

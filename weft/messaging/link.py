@@ -1,0 +1,145 @@
+"""One connection to the broker that comes back by itself."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+import aiormq
+from aiormq.abc import AbstractConnection
+from aiormq.exceptions import AMQPError
+from yarl import URL
+
+from weft.errors import Unavailable
+from weft.messaging.backoff import Backoff
+from weft.messaging.errors import TopologyError
+
+CONNECT_DEADLINE = 5.0
+HEARTBEAT = 5
+"""Seconds. A dead peer is noticed after three of them; a closed socket at once."""
+
+_LIVED = 5.0
+_FAILURES = (AMQPError, OSError, TimeoutError, RuntimeError, TopologyError)
+
+Setup = Callable[[AbstractConnection], Awaitable[None]]
+
+
+def why(error: BaseException) -> str:
+    """Return an error as one bounded line without secrets (the library's errors hold no URL)."""
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class Link:
+    """Keeps one connection open. `setup` runs on each new connection before anybody gets it.
+
+    `changed(link, error)` is called with the error when the connection is lost or cannot be made,
+    and with None when it is there.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        changed: Callable[["Link", BaseException | None], None],
+        setup: Setup | None = None,
+    ) -> None:
+        # The library logs every failed try; the broker says it once, in its own words.
+        logging.getLogger("aiormq").setLevel(logging.CRITICAL)
+        self._url = URL(url).update_query(heartbeat=str(HEARTBEAT), name=name)
+        self.name = name
+        self._changed = changed
+        self._setup = setup
+        self._connection: AbstractConnection | None = None
+        self._there = asyncio.Event()
+        self._first: asyncio.Future[None] | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect and wait until connected. Raises TopologyError if `setup` is refused."""
+        self._first = asyncio.get_running_loop().create_future()
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"{self.name} link")
+        await self._first
+
+    async def stop(self) -> None:
+        """Close the connection and stay away."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        self._there.clear()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(*_FAILURES):
+                await asyncio.wait_for(connection.close(), CONNECT_DEADLINE)
+
+    async def connection(self) -> AbstractConnection:
+        """Return the connection, waiting for one as long as it takes."""
+        while self._connection is None:
+            await self._there.wait()
+        return self._connection
+
+    def connection_now(self) -> AbstractConnection:
+        """Return the connection; raises Unavailable if there is none at this moment."""
+        if self._connection is None:
+            raise Unavailable(self.name, "not connected")
+        return self._connection
+
+    async def _supervise(self) -> None:
+        backoff = Backoff()
+        clock = asyncio.get_running_loop().time
+        while True:
+            try:
+                connection = await self._open()
+            except _FAILURES as error:
+                self._failed(error)
+                await asyncio.sleep(backoff.next())
+                continue
+            since = clock()
+            self._changed(self, await self._until_lost(connection))
+            if clock() - since > _LIVED:
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
+
+    async def _open(self) -> AbstractConnection:
+        async with asyncio.timeout(CONNECT_DEADLINE):
+            connection = await aiormq.connect(self._url)
+        if self._setup is not None:
+            try:
+                await self._setup(connection)
+            except BaseException:
+                await connection.close()
+                raise
+        return connection
+
+    async def _until_lost(self, connection: AbstractConnection) -> BaseException | None:
+        self._connection = connection
+        self._there.set()
+        self._changed(self, None)
+        if self._first is not None and not self._first.done():
+            self._first.set_result(None)
+        done, _ = await asyncio.wait([connection.closing])
+        self._there.clear()
+        self._connection = None
+        ended = done.pop()
+        return asyncio.CancelledError() if ended.cancelled() else ended.exception()
+
+    def _failed(self, error: BaseException) -> None:
+        """Let the first `start` raise what no waiting mends; after it, all are outages."""
+        if isinstance(error, TopologyError) and self._first is not None and not self._first.done():
+            self._first.set_exception(error)
+        self._changed(self, error)
+
+
+def is_blocked(connection: AbstractConnection) -> bool:
+    """Tell whether the broker has said that it reads no more publishes on `connection`.
+
+    The library offers the fact only as a coroutine that waits while blocked; one step shows it.
+    """
+    waiting = connection.ready().__await__()
+    try:
+        next(waiting)
+    except StopIteration:
+        return False
+    waiting.close()
+    return True
