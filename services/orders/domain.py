@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Literal, assert_never
+from typing import ClassVar, Final, Literal, assert_never
 
 import msgspec
+
+from weft.messaging import Event
 
 Reason = Literal["out_of_stock", "payment_declined", "timed_out"]
 Status = Literal["pending", "confirmed", "rejected"]
@@ -19,7 +21,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     price_minor: int
 
 
-class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):
+class OrderPlaced(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "OrderPlaced"
     subject: str
     items: tuple[Item, ...]
     total_minor: int
@@ -28,51 +31,52 @@ class OrderPlaced(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
 
 
-class StockReserved(msgspec.Struct, frozen=True):
-    pass
+class StockReserved(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "StockReserved"
 
 
-class StockRejected(msgspec.Struct, frozen=True):
-    pass
+class StockRejected(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "StockRejected"
 
 
-class StockReleased(msgspec.Struct, frozen=True):
-    pass
+class StockReleased(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "StockReleased"
 
 
-class StockCommitted(msgspec.Struct, frozen=True):
-    pass
+class StockCommitted(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "StockCommitted"
 
 
-class PaymentAuthorized(msgspec.Struct, frozen=True):
-    pass
+class PaymentAuthorized(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "PaymentAuthorized"
 
 
-class PaymentDeclined(msgspec.Struct, frozen=True):
-    pass
+class PaymentDeclined(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "PaymentDeclined"
 
 
-class PaymentCaptured(msgspec.Struct, frozen=True):
-    pass
+class PaymentCaptured(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "PaymentCaptured"
 
 
-class PaymentVoided(msgspec.Struct, frozen=True):
-    pass
+class PaymentVoided(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "PaymentVoided"
 
 
-class DeadlinePassed(msgspec.Struct, frozen=True):
-    pass
+class DeadlinePassed(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "DeadlinePassed"
 
 
-class OrderConfirmed(msgspec.Struct, frozen=True):
-    pass
+class OrderConfirmed(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "OrderConfirmed"
 
 
-class OrderRejected(msgspec.Struct, frozen=True, kw_only=True):
+class OrderRejected(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "OrderRejected"
     reason: Reason
 
 
-Event = (
+OrderEvent = (
     OrderPlaced
     | StockReserved
     | StockRejected
@@ -86,6 +90,25 @@ Event = (
     | OrderConfirmed
     | OrderRejected
 )
+
+
+EVENTS: Final[dict[str, type[OrderEvent]]] = {
+    kind.message_type: kind
+    for kind in (
+        OrderPlaced,
+        StockReserved,
+        StockRejected,
+        StockReleased,
+        StockCommitted,
+        PaymentAuthorized,
+        PaymentDeclined,
+        PaymentCaptured,
+        PaymentVoided,
+        DeadlinePassed,
+        OrderConfirmed,
+        OrderRejected,
+    )
+}
 
 
 class Stock(Enum):
@@ -133,7 +156,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.payment in (Payment.CAPTURING, Payment.CAPTURED)
 
 
-def replay(events: Iterable[Event]) -> Order:
+def replay(events: Iterable[OrderEvent]) -> Order:
     """The order that these events tell of, oldest first.
 
     Raises ValueError when they do not begin with OrderPlaced, or have it twice.
@@ -148,7 +171,7 @@ def replay(events: Iterable[Event]) -> Order:
     return order
 
 
-def evolve(order: Order, event: Event) -> Order:
+def evolve(order: Order, event: OrderEvent) -> Order:
     """The order after one more event that happened."""
     match event:
         case OrderPlaced():
@@ -267,11 +290,3 @@ def price(lines: Sequence[Line], catalogue: Mapping[str, Product]) -> tuple[tupl
 def total(items: Iterable[Item]) -> int:
     """What the items cost together, in minor units."""
     return sum(item.quantity * item.price_minor for item in items)
-
-
-def quantities(items: Iterable[Item]) -> dict[str, int]:
-    """How many of each SKU, lines of the same SKU added up."""
-    wanted: dict[str, int] = {}
-    for item in items:
-        wanted[item.sku] = wanted.get(item.sku, 0) + item.quantity
-    return wanted

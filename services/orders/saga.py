@@ -12,9 +12,9 @@ import msgspec
 
 from services.orders.domain import (
     DeadlinePassed,
-    Event,
     Order,
     OrderConfirmed,
+    OrderEvent,
     OrderPlaced,
     OrderRejected,
     Payment,
@@ -60,7 +60,7 @@ class Reaction(msgspec.Struct, frozen=True):
     """What follows from a signal: events to append, commands to send, and the state after them."""
 
     order: Order
-    events: tuple[Event, ...] = ()
+    events: tuple[OrderEvent, ...] = ()
     steps: tuple[Step, ...] = ()
 
 
@@ -79,7 +79,7 @@ _PAYMENT_STEP: Final = {
 _ONCE_ONLY: Final = frozenset({Step.RESERVE_STOCK, Step.AUTHORIZE_PAYMENT})
 
 # Replies overtake each other: a hold that is heard of after its undoing is undone once more.
-_FITS: Final[dict[Signal, tuple[frozenset[Stock | Payment], Event]]] = {
+_FITS: Final[dict[Signal, tuple[frozenset[Stock | Payment], OrderEvent]]] = {
     Signal.STOCK_RESERVED: (
         frozenset({Stock.REQUESTED, Stock.CANCELLING, Stock.RELEASED}),
         StockReserved(),
@@ -124,7 +124,7 @@ def outstanding(order: Order) -> tuple[Step, ...]:
     return tuple(step for step in wanted if step is not None and step not in _ONCE_ONLY)
 
 
-def _event_for(order: Order, signal: Signal) -> Event | None:
+def _event_for(order: Order, signal: Signal) -> OrderEvent | None:
     if signal is Signal.DEADLINE_PASSED:
         too_late = order.outcome or order.failure or order.past_pivot
         return None if too_late else DeadlinePassed()
@@ -138,7 +138,7 @@ def _steps_between(before: Order, after: Order) -> tuple[Step, ...]:
     return tuple(step for step in (stock, payment) if step is not None)
 
 
-def _end_of(order: Order) -> Event | None:
+def _end_of(order: Order) -> OrderEvent | None:
     """The event that finishes the order now, if one does.
 
     An unanswered request does not hold the rejection back: its undoing stays outstanding, and an

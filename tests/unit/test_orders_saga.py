@@ -4,10 +4,10 @@ from collections.abc import Sequence
 import pytest
 
 from services.orders.domain import (
-    Event,
     Item,
     Order,
     OrderConfirmed,
+    OrderEvent,
     OrderPlaced,
     OrderRejected,
     replay,
@@ -25,7 +25,7 @@ PLACED = OrderPlaced(
 )
 
 
-def run(*signals: Signal) -> tuple[Order, list[Event], list[Step]]:
+def run(*signals: Signal) -> tuple[Order, list[OrderEvent], list[Step]]:
     """The order, all its events and all commands after these signals in this order."""
     reaction: Reaction = place(PLACED)
     events, steps = list(reaction.events), list(reaction.steps)
@@ -36,7 +36,7 @@ def run(*signals: Signal) -> tuple[Order, list[Event], list[Step]]:
     return reaction.order, events, steps
 
 
-def names(events: Sequence[Event]) -> list[str]:
+def names(events: Sequence[OrderEvent]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.orders.domain import (
-    Event,
     Item,
     Order,
     OrderConfirmed,
+    OrderEvent,
     OrderPlaced,
     OrderRejected,
     replay,
@@ -78,7 +78,7 @@ class World:
     inventory: Inventory
     payments: Payments
     order: Order = field(default_factory=lambda: place(PLACED).order)
-    events: list[Event] = field(default_factory=lambda: [PLACED])
+    events: list[OrderEvent] = field(default_factory=lambda: [PLACED])
     under_way: list[Step | Signal] = field(default_factory=lambda: [Step.RESERVE_STOCK])
 
     def deliver(self, index: int, *, keep: bool) -> None:

@@ -1,0 +1,228 @@
+"""The public API of orders: place one, see one's own."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from services.orders import store
+from services.orders.domain import Item, Line, NotSellable, Reason, Status, replay
+from services.orders.fulfilment import decoded
+from services.orders.paging import cursor_after, order_before
+from services.orders.placement import Accepted, Placement, Wish
+from weft.http import FieldError, Problem, Reply, Request, Routes
+from weft.postgres import Database, EventLog, KeyedRequest, KeyInProgress, KeyReused, StoredEvent
+
+READ: Final = "orders:read"
+WRITE: Final = "orders:write"
+
+Sku = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,40}$(?!\n)")]
+Token = Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=64)]
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
+_ORDER_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class OrderLine(msgspec.Struct, frozen=True):
+    sku: Sku
+    quantity: Annotated[int, Meta(ge=1, le=1000)]
+
+
+class PaymentMeans(msgspec.Struct, frozen=True):
+    token: Token
+
+
+class NewOrder(msgspec.Struct, frozen=True):
+    items: Annotated[list[OrderLine], Meta(min_length=1, max_length=100)]
+    payment: PaymentMeans
+
+
+class Money(msgspec.Struct, frozen=True):
+    """A decimal number with two places, and its ISO 4217 code."""
+
+    amount: str
+    currency: str
+
+
+class ItemView(msgspec.Struct, frozen=True, kw_only=True):
+    sku: str
+    name: str
+    quantity: int
+    price: Money
+
+
+class EventView(msgspec.Struct, frozen=True):
+    type: str
+    at: datetime
+
+
+class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
+    order_id: str
+    status: Status
+    reason: Reason | None
+    items: list[ItemView]
+    total: Money
+    placed_at: datetime
+    finished_at: datetime | None
+    trace_id: str
+
+
+class OrderView(OrderSummary, frozen=True, kw_only=True):
+    events: list[EventView]
+
+
+class OrderList(msgspec.Struct, frozen=True):
+    orders: list[OrderSummary]
+    next: str | None
+
+
+class OrderQuery(msgspec.Struct, frozen=True):
+    status: Status | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: str | None = None
+
+
+def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
+    """Return the routes of orders."""
+    serve = Routes()
+
+    @serve.post("/v1/orders", scope=WRITE, status=202, summary="Place an order")
+    async def place(request: Request, body: NewOrder) -> Reply[Accepted]:
+        request.set("user.id", request.subject)
+        keyed = KeyedRequest.of(
+            subject=request.subject,
+            method=request.method,
+            path="/v1/orders",
+            key=_idempotency_key(request),
+            body=request.raw,
+        )
+        wish = Wish(
+            subject=request.subject,
+            lines=[Line(sku=line.sku, quantity=line.quantity) for line in body.items],
+            token=body.payment.token,
+            trace_id=request.trace_id,
+        )
+        try:
+            placed = await placement.place(keyed, wish, _credentials(request))
+        except NotSellable as error:
+            raise _unprocessable(error) from None
+        except KeyInProgress:
+            detail = "A request with this Idempotency-Key is still in progress."
+            raise Problem(409, detail=detail, headers={"Retry-After": "1"}) from None
+        except KeyReused:
+            detail = "This Idempotency-Key was used with another body."
+            raise Problem(422, detail=detail) from None
+        accepted = msgspec.json.decode(placed.answer.body, type=Accepted)
+        request.set("weft.order.id", accepted.order_id)
+        headers = {"Idempotent-Replayed": "true"} if placed.replayed else None
+        return Reply(placed.answer.body, placed.answer.status, headers)
+
+    @serve.get("/v1/orders/{order_id}", summary="See an order and what happened to it")
+    async def show(request: Request) -> OrderView:
+        _may_read(request)
+        order_id = request.path["order_id"].lower()
+        stored = await events.read(db, order_id) if _ORDER_ID.fullmatch(order_id) else []
+        view = _view(order_id, stored, request.subject)
+        request.set("weft.order.id", order_id)
+        return view
+
+    @serve.get("/v1/orders", summary="List your orders, newest first")
+    async def browse(request: Request, query: OrderQuery) -> OrderList:
+        _may_read(request)
+        found = await store.page(
+            db,
+            request.subject,
+            status=query.status,
+            before=order_before(query.cursor),
+            limit=query.limit + 1,
+        )
+        shown = found[: query.limit]
+        more = len(found) > query.limit
+        return OrderList([_summary(each) for each in shown], cursor_after(shown) if more else None)
+
+    return serve
+
+
+def _may_read(request: Request) -> None:
+    """Who may place orders may also see them."""
+    request.set("user.id", request.subject)
+    if not request.scopes & {READ, WRITE}:
+        raise Problem(403, detail=f"This needs the scope {READ}.")
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        raise Problem(400, detail="The header Idempotency-Key is missing.")
+    if not _KEY.fullmatch(key):
+        detail = "The header Idempotency-Key must have 1 to 255 printable characters."
+        raise Problem(400, detail=detail)
+    return key
+
+
+def _credentials(request: Request) -> dict[str, str]:
+    bearer = request.headers.get("Authorization")
+    return {"Authorization": bearer} if bearer else {}
+
+
+def _unprocessable(error: NotSellable) -> Problem:
+    wrong = [FieldError(f"/items/{at}/{name}", message) for at, name, message in error.errors]
+    return Problem(422, detail="Some items cannot be ordered.", errors=wrong)
+
+
+def _view(order_id: str, stored: list[StoredEvent], subject: str) -> OrderView:
+    order = replay(decoded(stored)) if stored else None
+    if order is None or order.placed.subject != subject:
+        raise Problem(404, detail="There is no such order of yours.")
+    placed = order.placed
+    return OrderView(
+        order_id=order_id,
+        status=order.status,
+        reason=order.failure if order.outcome else None,
+        items=_items(placed.items, placed.currency),
+        total=_money(placed.total_minor, placed.currency),
+        events=[EventView(event.type, _time(event.at)) for event in stored],
+        placed_at=_time(stored[0].at),
+        finished_at=_finished_at(stored),
+        trace_id=placed.trace_id,
+    )
+
+
+def _finished_at(stored: list[StoredEvent]) -> datetime | None:
+    ends = (e.at for e in stored if e.type in ("OrderConfirmed", "OrderRejected"))
+    end = next(ends, None)
+    return None if end is None else _time(end)
+
+
+def _summary(order: store.Summary) -> OrderSummary:
+    return OrderSummary(
+        order_id=order.order_id,
+        status=order.status,
+        reason=order.reason,
+        items=_items(order.items, order.currency),
+        total=_money(order.total_minor, order.currency),
+        placed_at=order.placed_at,
+        finished_at=order.finished_at,
+        trace_id=order.trace_id,
+    )
+
+
+def _items(items: tuple[Item, ...], currency: str) -> list[ItemView]:
+    return [
+        ItemView(
+            sku=item.sku,
+            name=item.name,
+            quantity=item.quantity,
+            price=_money(item.price_minor, currency),
+        )
+        for item in items
+    ]
+
+
+def _money(minor: int, currency: str) -> Money:
+    return Money(f"{minor // 100}.{minor % 100:02d}", currency)
+
+
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)

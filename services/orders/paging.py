@@ -1,0 +1,32 @@
+"""Cursors of lists of orders: opaque to callers, the last order's id to us."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from services.orders.store import Summary
+from weft.http import Problem
+
+_LENGTH: Final = 22
+"""Characters of 16 bytes in base64 without padding."""
+
+
+def cursor_after(shown: Sequence[Summary]) -> str:
+    """Return the cursor of the page that follows `shown`."""
+    last = UUID(shown[-1].order_id)
+    return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
+
+
+def order_before(cursor: str | None) -> str | None:
+    """Return the id that the page's orders are older than. Raises Problem 400 for no cursor of ours."""
+    if cursor is None:
+        return None
+    try:
+        raw = base64.b64decode(cursor + "==", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(cursor) != _LENGTH or len(raw) != 16:  # noqa: PLR2004 - bytes of a UUID
+        raise Problem(400, detail="The cursor is not one of ours.")
+    return str(UUID(bytes=raw))

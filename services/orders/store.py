@@ -1,0 +1,137 @@
+"""The SQL of orders: the read model, the catalogue, and payment tokens on their way."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+from asyncpg import Record
+
+from services.orders.domain import Item, Order, OrderPlaced, Product, Reason, Status
+from weft.postgres import Executor, Transaction
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as lists show it."""
+
+    order_id: str
+    status: Status
+    reason: Reason | None
+    items: tuple[Item, ...]
+    total_minor: int
+    currency: str
+    trace_id: str
+    placed_at: datetime
+    finished_at: datetime | None
+
+
+async def insert(tx: Transaction, order_id: str, placed: OrderPlaced, token: str) -> None:
+    """Show a new order in lists, and keep its payment token until it is sent."""
+    await tx.execute(
+        """
+        WITH token AS (INSERT INTO payment_tokens (order_id, token) VALUES ($1, $8))
+        INSERT INTO orders
+            (order_id, subject, status, items, total_minor, currency, trace_id, placed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, now())
+        """,
+        order_id,
+        placed.subject,
+        "pending",
+        msgspec.json.encode(placed.items).decode(),
+        placed.total_minor,
+        placed.currency,
+        placed.trace_id,
+        token,
+    )
+
+
+async def finish(tx: Transaction, order_id: str, order: Order) -> None:
+    """Show an order's end in lists, and forget a token that was never sent."""
+    await tx.execute(
+        """
+        WITH token AS (DELETE FROM payment_tokens WHERE order_id = $1)
+        UPDATE orders SET status = $2, reason = $3, finished_at = now() WHERE order_id = $1
+        """,
+        order_id,
+        order.status,
+        order.failure,
+    )
+
+
+async def take_token(tx: Transaction, order_id: str) -> str:
+    """Return the order's payment token and delete it. Raises LookupError when it was taken."""
+    token = await tx.fetchval(
+        "DELETE FROM payment_tokens WHERE order_id = $1 RETURNING token", order_id
+    )
+    if token is None:
+        raise LookupError(f"the payment token of order {order_id} was sent before")
+    return str(token)
+
+
+async def page(
+    where: Executor, subject: str, *, status: Status | None, before: str | None, limit: int
+) -> list[Summary]:
+    """Return up to `limit` orders of `subject`, newest first, older than the order `before`."""
+    rows = await where.fetch(
+        """
+        SELECT order_id, status, reason, items, total_minor, currency, trace_id,
+               placed_at, finished_at
+        FROM orders
+        WHERE subject = $1 AND ($2::text IS NULL OR status = $2)
+              AND ($3::uuid IS NULL OR order_id < $3)
+        ORDER BY order_id DESC LIMIT $4
+        """,
+        subject,
+        status,
+        before,
+        limit,
+    )
+    return [_summary(row) for row in rows]
+
+
+async def active(where: Executor) -> int:
+    """Return how many orders are not finished."""
+    return int(await where.fetchval("SELECT count(*) FROM orders WHERE status = 'pending'"))
+
+
+async def products(where: Executor, skus: Iterable[str]) -> dict[str, Product]:
+    """Return what the catalogue knows of `skus`."""
+    rows = await where.fetch(
+        "SELECT sku, name, price_minor, currency FROM catalogue WHERE sku = ANY($1)", list(skus)
+    )
+    return {row["sku"]: Product(**dict(row)) for row in rows}
+
+
+async def set_product(where: Executor, product: Product, *, revision: int) -> None:
+    """Keep `product`, unless the catalogue has a revision that is as new."""
+    await where.execute(
+        """
+        INSERT INTO catalogue (sku, name, price_minor, currency, revision)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (sku) DO UPDATE
+        SET name = excluded.name, price_minor = excluded.price_minor,
+            currency = excluded.currency, revision = excluded.revision
+        WHERE catalogue.revision < excluded.revision
+        """,
+        product.sku,
+        product.name,
+        product.price_minor,
+        product.currency,
+        revision,
+    )
+
+
+_ITEMS = msgspec.json.Decoder(tuple[Item, ...])
+
+
+def _summary(row: Record) -> Summary:
+    return Summary(
+        order_id=str(row["order_id"]),
+        status=row["status"],
+        reason=row["reason"],
+        items=_ITEMS.decode(row["items"]),
+        total_minor=row["total_minor"],
+        currency=row["currency"],
+        trace_id=row["trace_id"],
+        placed_at=row["placed_at"],
+        finished_at=row["finished_at"],
+    )
