@@ -1,0 +1,136 @@
+"""One route as it is served: everything that can be prepared is, at registration."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp.web import BaseRequest, StreamResponse
+
+from weft.errors import Unavailable
+from weft.http.answer import problem_of, render, render_problem
+from weft.http.body import check_content_type, decode
+from weft.http.front import Front
+from weft.http.problem import Problem
+from weft.http.request import Request
+from weft.http.routes import Route
+from weft.ids import uuid7
+from weft.telemetry import record
+
+CLIENT_LEFT = 499
+"""The status in telemetry where the caller did not wait for one. Not an error."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
+
+Refusal = Problem | Unavailable
+Call = Callable[[Request], Awaitable[Any]]
+
+
+class Endpoint:
+    """A route behind its server's front."""
+
+    def __init__(self, route: Route, front: Front) -> None:
+        self._route = route
+        self._front = front
+        self._call = _prepared(route)
+
+    async def serve(
+        self, http: BaseRequest, target: str, values: Mapping[str, str]
+    ) -> StreamResponse:
+        """Answer one request; `target` is path and query, `values` those of the {names}."""
+        front = self._front
+        front.enter()
+        try:
+            identity, refusal = await front.identify(self._route, http.headers)
+            call = record.http_server(
+                http.method if http.method in _METHODS else "_OTHER",
+                target.partition("?")[0],
+                port=front.port,
+                headers=front.carrier(http.headers, identity),
+                client=http.remote,
+                traced=not self._route.probe,
+                trusted=not front.edge,
+            )
+            call.route = self._route.path
+            request = Request(
+                http,
+                path=values,
+                target=target,
+                identity=identity,
+                request_id=_request_id(http.headers),
+                facts=call,
+            )
+            return await self._answer(request, call, refusal)
+        finally:
+            front.leave()
+
+    async def _answer(
+        self, request: Request, call: record.ServerCall, refusal: Refusal | None
+    ) -> StreamResponse:
+        error: Exception | None = None
+        call.set("weft.request.id", request.request_id)
+        call.set("user.id", request.subject or None)
+        try:
+            response = await self._respond(request, refusal)
+        except asyncio.CancelledError:
+            call.status = CLIENT_LEFT
+            call.end()
+            raise
+        except Exception as caught:
+            if _client_left(request.http, caught):
+                call.status = CLIENT_LEFT
+                call.end()
+                raise
+            problem = problem_of(caught)
+            if problem is None:
+                error, problem = caught, Problem(500)
+            response = render_problem(problem)
+        call.status = response.status
+        call.request_bytes = len(request.raw)
+        call.response_bytes = max(response.body_length, _length_of(response))
+        if not response.prepared:
+            response.headers["Server"] = "weft"
+            response.headers["x-request-id"] = request.request_id
+            response.headers["x-trace-id"] = call.trace_id
+        call.end(error)
+        return response
+
+    async def _respond(self, request: Request, refusal: Refusal | None) -> StreamResponse:
+        self._front.admit(self._route)
+        if refusal is not None:
+            raise refusal
+        return render(await self._call(request), self._route.status)
+
+
+def _prepared(route: Route) -> Call:
+    """Return the handler as a function of the request alone."""
+    handler = route.handler
+    if route.body is None and route.query is None:
+        return handler
+    decoder = None if route.body is None else msgspec.json.Decoder(route.body)
+
+    async def call(request: Request) -> Any:
+        given: dict[str, Any] = {}
+        if route.query is not None:
+            given["query"] = request.query(route.query)
+        if decoder is None:
+            return await handler(request, **given)
+        check_content_type(request.headers.get("content-type"))
+        return await handler(request, decode(decoder, await request.read()), **given)
+
+    return call
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    given = headers.get("x-request-id")
+    return given if given and _REQUEST_ID.fullmatch(given) else uuid7()
+
+
+def _client_left(http: BaseRequest, error: Exception) -> bool:
+    return isinstance(error, ConnectionError) and http.transport is None
+
+
+def _length_of(response: StreamResponse) -> int:
+    return response.content_length or 0
