@@ -10,24 +10,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Kind = Literal["apt", "go", "own"]
-Source = Literal["parts-dir", "path", "cache", "debian"]
+Source = Literal["parts-dir", "path", "debian", "cache"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Binary:
-    """A program of a part: the key in `Found.binaries`, and the file names that it may have."""
+    """A program of a part: its key in `Found.binaries`, and other file names that it may have."""
 
     name: str
-    files: tuple[str, ...]
-    required: bool = True
+    also: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.name, *self.also)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One backing part.
+    """One backing part; the first of its `binaries` is the one that tells the version.
 
-    `version` is the one that is built (kind "go"), or the oldest that will do (kinds "apt" and
-    "own", with `below` the first that will not). Kind "own" is never installed: the user brings it.
+    Kind "go" is built here and has exactly one right `version`. Kind "apt" comes from the first
+    of `packages` that the machine's distribution has; "own" is never installed, the user brings
+    it. For both, `version` is the oldest that will do and `below` the first that will not.
     """
 
     name: str
@@ -36,8 +40,15 @@ class Part:
     binaries: tuple[Binary, ...]
     below: str | None = None
     packages: tuple[str, ...] = ()
-    cpu_seconds: float = 0.0
-    disk_bytes: int = 0
+    folders: tuple[str, ...] = ()
+
+    def accepts(self, version: str) -> bool:
+        if self.kind == "go":
+            return version == self.version
+        found = numbers(version)
+        return found >= numbers(self.version) and (
+            self.below is None or found < numbers(self.below)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +59,8 @@ class Found:
     version: str
     binaries: Mapping[str, Path]
     source: Source
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """`"3.10.8"` as `(3, 10, 8)`, so that versions compare as people mean them."""
+    return tuple(int(number) for number in version.split("."))
