@@ -1,25 +1,25 @@
 """The public API of orders: place one, see one's own."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from services.orders import store
-from services.orders.domain import Item, Line, NotSellable, Reason, Status, replay
+from services.orders.domain import Line, NotSellable, Status, replay
 from services.orders.fulfilment import decoded
 from services.orders.paging import cursor_after, order_before
 from services.orders.placement import Accepted, Placement, Wish
+from services.orders.views import OrderList, OrderView, summary, view
 from weft.http import FieldError, Problem, Reply, Request, Routes
-from weft.postgres import Database, EventLog, KeyedRequest, KeyInProgress, KeyReused, StoredEvent
+from weft.postgres import Database, EventLog, KeyedRequest, KeyInProgress, KeyReused
 
 READ: Final = "orders:read"
 WRITE: Final = "orders:write"
 
 Sku = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,40}$(?!\n)")]
-Token = Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=64)]
+Token = Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=40)]
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _ORDER_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -36,45 +36,6 @@ class PaymentMeans(msgspec.Struct, frozen=True):
 class NewOrder(msgspec.Struct, frozen=True):
     items: Annotated[list[OrderLine], Meta(min_length=1, max_length=100)]
     payment: PaymentMeans
-
-
-class Money(msgspec.Struct, frozen=True):
-    """A decimal number with two places, and its ISO 4217 code."""
-
-    amount: str
-    currency: str
-
-
-class ItemView(msgspec.Struct, frozen=True, kw_only=True):
-    sku: str
-    name: str
-    quantity: int
-    price: Money
-
-
-class EventView(msgspec.Struct, frozen=True):
-    type: str
-    at: datetime
-
-
-class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
-    order_id: str
-    status: Status
-    reason: Reason | None
-    items: list[ItemView]
-    total: Money
-    placed_at: datetime
-    finished_at: datetime | None
-    trace_id: str
-
-
-class OrderView(OrderSummary, frozen=True, kw_only=True):
-    events: list[EventView]
-
-
-class OrderList(msgspec.Struct, frozen=True):
-    orders: list[OrderSummary]
-    next: str | None
 
 
 class OrderQuery(msgspec.Struct, frozen=True):
@@ -123,9 +84,11 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
         _may_read(request)
         order_id = request.path["order_id"].lower()
         stored = await events.read(db, order_id) if _ORDER_ID.fullmatch(order_id) else []
-        view = _view(order_id, stored, request.subject)
+        order = replay(decoded(stored)) if stored else None
+        if order is None or order.placed.subject != request.subject:
+            raise Problem(404, detail="There is no such order of yours.")
         request.set("weft.order.id", order_id)
-        return view
+        return view(order_id, order, stored)
 
     @serve.get("/v1/orders", summary="List your orders, newest first")
     async def browse(request: Request, query: OrderQuery) -> OrderList:
@@ -139,7 +102,7 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
         )
         shown = found[: query.limit]
         more = len(found) > query.limit
-        return OrderList([_summary(each) for each in shown], cursor_after(shown) if more else None)
+        return OrderList([summary(each) for each in shown], cursor_after(shown) if more else None)
 
     return serve
 
@@ -169,60 +132,3 @@ def _credentials(request: Request) -> dict[str, str]:
 def _unprocessable(error: NotSellable) -> Problem:
     wrong = [FieldError(f"/items/{at}/{name}", message) for at, name, message in error.errors]
     return Problem(422, detail="Some items cannot be ordered.", errors=wrong)
-
-
-def _view(order_id: str, stored: list[StoredEvent], subject: str) -> OrderView:
-    order = replay(decoded(stored)) if stored else None
-    if order is None or order.placed.subject != subject:
-        raise Problem(404, detail="There is no such order of yours.")
-    placed = order.placed
-    return OrderView(
-        order_id=order_id,
-        status=order.status,
-        reason=order.failure if order.outcome else None,
-        items=_items(placed.items, placed.currency),
-        total=_money(placed.total_minor, placed.currency),
-        events=[EventView(event.type, _time(event.at)) for event in stored],
-        placed_at=_time(stored[0].at),
-        finished_at=_finished_at(stored),
-        trace_id=placed.trace_id,
-    )
-
-
-def _finished_at(stored: list[StoredEvent]) -> datetime | None:
-    ends = (e.at for e in stored if e.type in ("OrderConfirmed", "OrderRejected"))
-    end = next(ends, None)
-    return None if end is None else _time(end)
-
-
-def _summary(order: store.Summary) -> OrderSummary:
-    return OrderSummary(
-        order_id=order.order_id,
-        status=order.status,
-        reason=order.reason,
-        items=_items(order.items, order.currency),
-        total=_money(order.total_minor, order.currency),
-        placed_at=order.placed_at,
-        finished_at=order.finished_at,
-        trace_id=order.trace_id,
-    )
-
-
-def _items(items: tuple[Item, ...], currency: str) -> list[ItemView]:
-    return [
-        ItemView(
-            sku=item.sku,
-            name=item.name,
-            quantity=item.quantity,
-            price=_money(item.price_minor, currency),
-        )
-        for item in items
-    ]
-
-
-def _money(minor: int, currency: str) -> Money:
-    return Money(f"{minor // 100}.{minor % 100:02d}", currency)
-
-
-def _time(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)

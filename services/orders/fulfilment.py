@@ -15,8 +15,8 @@ from services.orders.domain import (
     replay,
 )
 from services.orders.saga import Reaction, Signal, Step, outstanding, place, react
-from weft.messaging import Command, Event, outgoing
-from weft.postgres import Deadlines, EventLog, StoredEvent, Transaction
+from weft.messaging import Command, Event, Outgoing, outgoing
+from weft.postgres import Deadlines, EventLog, Outbox, StoredEvent, Transaction
 from weft.telemetry import counter, get_logger, histogram
 
 STREAM_KIND: Final = "order"
@@ -39,8 +39,11 @@ _duration = histogram(
 class Fulfilment:
     """Takes orders from placement to their end. `deadline` in seconds, before the pivot."""
 
-    def __init__(self, events: EventLog, deadlines: Deadlines, *, deadline: float) -> None:
+    def __init__(
+        self, events: EventLog, outbox: Outbox, deadlines: Deadlines, *, deadline: float
+    ) -> None:
         self._events = events
+        self._outbox = outbox
         self._deadlines = deadlines
         self._deadline = deadline
 
@@ -79,7 +82,7 @@ class Fulfilment:
         steps = outstanding(order)
         if not steps:
             return
-        await self._append(tx, order_id, len(stored), Reaction(order, (), steps))
+        await self._outbox.add(tx, *await _outgoing(tx, order_id, order, steps), key=order_id)
         await self._deadlines.set(tx, REPEAT, order_id, due_in=REPEAT_AFTER)
         for step in steps:
             log.warning("step repeated", **{"weft.order.id": order_id, "weft.saga.step": step})
@@ -88,17 +91,13 @@ class Fulfilment:
     async def _append(
         self, tx: Transaction, order_id: str, version: int, reaction: Reaction
     ) -> None:
-        placed = reaction.order.placed
-        commands = [await _command(tx, order_id, placed, step) for step in reaction.steps]
-        told = [_announcement(order_id, placed, event) for event in reaction.events]
-        said = [message for message in (*commands, *told) if message is not None]
         await self._events.append(
             tx,
             order_id,
             kind=STREAM_KIND,
             expected=version,
             events=reaction.events,
-            messages=[outgoing(message, correlation_id=order_id) for message in said],
+            messages=await _outgoing(tx, order_id, reaction.order, reaction.steps, reaction.events),
         )
 
     async def _set_timers(
@@ -115,6 +114,19 @@ class Fulfilment:
 def decoded(stored: Sequence[StoredEvent]) -> list[OrderEvent]:
     """Return the events of a stream in today's classes."""
     return [event.decode(EVENTS[event.type]) for event in stored]
+
+
+async def _outgoing(
+    tx: Transaction,
+    order_id: str,
+    order: Order,
+    steps: Sequence[Step],
+    events: Sequence[OrderEvent] = (),
+) -> list[Outgoing]:
+    commands = [await _command(tx, order_id, order.placed, step) for step in steps]
+    told = [_announcement(order_id, order.placed, event) for event in events]
+    said = (*commands, *(event for event in told if event is not None))
+    return [outgoing(message, correlation_id=order_id) for message in said]
 
 
 async def _command(tx: Transaction, order_id: str, placed: OrderPlaced, step: Step) -> Command:
@@ -159,7 +171,7 @@ def _announcement(order_id: str, placed: OrderPlaced, event: OrderEvent) -> Even
 
 
 def _finished(order_id: str, order: Order, seconds: float) -> None:
-    labels = {"outcome": order.status}
+    labels: dict[str, str] = {"outcome": order.status}
     if order.failure:
         labels["reason"] = order.failure
     _orders.add(1, labels)

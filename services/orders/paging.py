@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from services.orders.store import Summary
-from weft.http import Problem
+from weft.http import FieldError, Problem
 
 _LENGTH: Final = 22
 """Characters of 16 bytes in base64 without padding."""
@@ -20,7 +20,7 @@ def cursor_after(shown: Sequence[Summary]) -> str:
 
 
 def order_before(cursor: str | None) -> str | None:
-    """Return the id that the page's orders are older than. Raises Problem 400 for no cursor of ours."""
+    """Return the id that the page's orders are older than; Problem 400 for a foreign cursor."""
     if cursor is None:
         return None
     try:
@@ -28,5 +28,6 @@ def order_before(cursor: str | None) -> str | None:
     except (binascii.Error, ValueError):
         raw = b""
     if len(cursor) != _LENGTH or len(raw) != 16:  # noqa: PLR2004 - bytes of a UUID
-        raise Problem(400, detail="The cursor is not one of ours.")
+        error = FieldError("/cursor", "Not a cursor that a list gave")
+        raise Problem(400, detail="The cursor is wrong.", errors=[error])
     return str(UUID(bytes=raw))

@@ -1,6 +1,6 @@
 """Accepting an order, once for each Idempotency-Key."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -43,7 +43,7 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class _Missing(Exception):
-    def __init__(self, skus: Set[str]) -> None:
+    def __init__(self, skus: set[str]) -> None:
         super().__init__()
         self.skus = skus
 

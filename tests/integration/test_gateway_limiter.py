@@ -1,5 +1,4 @@
 import asyncio
-import os
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -11,14 +10,9 @@ from weft.settings import Secret
 
 
 @pytest.fixture
-def redis_url() -> Secret:
-    return Secret(os.environ["WEFT_REDIS_URL"])
-
-
-@pytest.fixture
-async def limiters(redis_url: Secret) -> AsyncIterator[list[Limiter]]:
+async def limiters(redis_url: str) -> AsyncIterator[list[Limiter]]:
     """Two gateways' limiters over one Redis: 20 requests a second, 40 at once."""
-    made = [Limiter(redis_url, rate=20.0, burst=40) for _ in range(2)]
+    made = [Limiter(Secret(redis_url), rate=20.0, burst=40) for _ in range(2)]
     yield made
     for limiter in made:
         await limiter.stop()
