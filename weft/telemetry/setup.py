@@ -35,6 +35,7 @@ from weft.telemetry.exporting import (
     PatientSpanExporter,
     run_with_deadline,
 )
+from weft.telemetry.process import observe_process
 
 DELAY_MS = 500
 """Spans and logs wait at most this long for company before they leave."""
@@ -98,6 +99,7 @@ class Telemetry:
         trace.set_tracer_provider(self._tracers)
         metrics.set_meter_provider(self._meters)
         set_logger_provider(self._loggers)
+        observe_process()
 
     def shutdown(self, seconds: float) -> bool:
         """Send what is left and close, in at most about `seconds`; return whether all was sent.
