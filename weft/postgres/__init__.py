@@ -35,14 +35,17 @@ The public names, each in the module of its noun (import them from there or from
         .on(MessageClass, *, endless: bool = False)    decorator of
             async fn(tx: Transaction, message, incoming: Incoming) -> None
         .types: frozenset[str]; .endless: frozenset[str]
-    exactly_once(db, consumer: str, handlers: Handlers) -> async (Incoming) -> "processed" | "duplicate"
+    exactly_once(db, consumer: str, handlers: Handlers)
+        -> async (Incoming) -> "processed" | "duplicate"
         VersionConflict (and deadlocks) inside are tried again in a new transaction. A body that is
         wrong, or an identity that is too old for the inbox: Unparsable. A type without a handler:
         "processed" without effect where only events are handled, Unparsable where commands are.
 
     Deadlines(db)
-        async set(where: Executor, kind: str, key: str, *, due_in: float) -> None    (moves it if set)
-        async cancel(where: Executor, kind: str, key: str) -> None    (one that fires now may still fire)
+        async set(where: Executor, kind: str, key: str, *, due_in: float) -> None
+            set again, it is moved
+        async cancel(where: Executor, kind: str, key: str) -> None
+            one whose handler runs at this moment still fires
     DeadlineScanner(db, handlers: Mapping[str, async fn(tx: Transaction, key: str) -> None],
                     *, name: str = "deadlines")    Component
 
@@ -52,7 +55,10 @@ The public names, each in the module of its noun (import them from there or from
             None: go on, and store the answer in the same transaction.
             Raises KeyInProgress (409), KeyReused (422: another body).
         async store(tx, request: KeyedRequest, *, status: int, body: bytes) -> None
-    StoredAnswer(status: int, body: bytes)
+        async answer(request, work: async fn(tx) -> StoredAnswer) -> StoredAnswer
+            all of it: transaction, begin, work, store; again when it lost against another
+    StoredAnswer(status: int, body: bytes, replayed: bool = False)
+    async retry_on_conflict(work: async fn() -> T) -> T    (VersionConflict, deadlocks: again)
 
     Lease(db, name: str, *, ttl: float = 1.5)
         async acquire() -> bool; async renew() -> bool; async release(); .held: bool; .epoch: int
@@ -60,3 +66,50 @@ The public names, each in the module of its noun (import them from there or from
     Projection(db, name: str, apply: async fn(tx, events: Sequence[StoredEvent]) -> None,
                *, batch: int = 500)    Component: reads the log from its start, each event once
 """
+
+from weft.postgres.conflicts import retry_on_conflict
+from weft.postgres.database import Database
+from weft.postgres.deadline_scanner import DeadlineScanner
+from weft.postgres.deadlines import Deadlines
+from weft.postgres.errors import (
+    IdentityOutOfRange,
+    KeyInProgress,
+    KeyReused,
+    MigrationError,
+    TransactionConflict,
+)
+from weft.postgres.event_log import EventLog, StoredEvent
+from weft.postgres.executor import Executor
+from weft.postgres.handlers import Handlers
+from weft.postgres.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
+from weft.postgres.inbox import exactly_once
+from weft.postgres.leases import Lease
+from weft.postgres.outbox import Outbox
+from weft.postgres.projections import Projection
+from weft.postgres.relay import Relay
+from weft.postgres.transaction import Transaction
+
+__all__ = [
+    "Database",
+    "DeadlineScanner",
+    "Deadlines",
+    "EventLog",
+    "Executor",
+    "Handlers",
+    "IdempotencyKeys",
+    "IdentityOutOfRange",
+    "KeyInProgress",
+    "KeyReused",
+    "KeyedRequest",
+    "Lease",
+    "MigrationError",
+    "Outbox",
+    "Projection",
+    "Relay",
+    "StoredAnswer",
+    "StoredEvent",
+    "Transaction",
+    "TransactionConflict",
+    "exactly_once",
+    "retry_on_conflict",
+]

@@ -1,0 +1,63 @@
+"""Which function handles which message, in the transaction of its effect."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from weft.messaging.message import Command, Incoming, Message
+from weft.postgres.transaction import Transaction
+
+M = TypeVar("M", bound=Message)
+Function = Callable[[Transaction, M, Incoming], Awaitable[None]]
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """A message class and what is done with it."""
+
+    kind: type[Message]
+    function: Function[Any]
+
+
+class Handlers:
+    """A registry of handlers, filled by decorators."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+        self._endless: set[str] = set()
+
+    def on(self, kind: type[M], *, endless: bool = False) -> Callable[[Function[M]], Function[M]]:
+        """Decorate `async fn(tx, message, incoming)`: it handles messages of the class `kind`.
+
+        Its effect belongs into `tx`. With `endless` it is tried again until it succeeds, for
+        compensations and whatever else has no way back.
+        """
+
+        def register(function: Function[M]) -> Function[M]:
+            if kind.message_type in self._handlers:
+                raise ValueError(f"{kind.message_type} has a handler already")
+            self._handlers[kind.message_type] = Handler(kind, function)
+            if endless:
+                self._endless.add(kind.message_type)
+            return function
+
+        return register
+
+    def find(self, message_type: str) -> Handler | None:
+        """Return the handler of a message type."""
+        return self._handlers.get(message_type)
+
+    @property
+    def types(self) -> frozenset[str]:
+        """All message types with a handler."""
+        return frozenset(self._handlers)
+
+    @property
+    def endless(self) -> frozenset[str]:
+        """The types without a last attempt."""
+        return frozenset(self._endless)
+
+    @property
+    def commands(self) -> bool:
+        """Whether any of them is a command."""
+        return any(issubclass(handler.kind, Command) for handler in self._handlers.values())

@@ -1,0 +1,171 @@
+"""The relay: publishes what the outbox holds, in order, and deletes what is confirmed."""
+
+import asyncio
+import contextlib
+import time
+from contextvars import Context
+
+from weft.errors import Unavailable
+from weft.messaging.backoff import Backoff
+from weft.postgres import outbox, relay_metrics
+from weft.postgres.database import Database
+from weft.postgres.dispatch import Dispatched, Publishes, dispatch
+from weft.postgres.leases import TTL, Lease
+from weft.postgres.outbox_rows import OutboxRows
+from weft.postgres.wake import Listener, Notifier
+from weft.telemetry import get_logger
+
+log = get_logger(__name__)
+
+LEASE = "relay"
+POLL = 1.0
+BATCH = 500
+_RENEW = TTL / 3
+_MEASURE = 5.0
+_LAST_CALL = 2.0
+
+
+class Relay:
+    """Component: of all instances of a service, the one that holds the lease publishes.
+
+    Woken in this process by a commit, by NOTIFY from another instance, and every second. A message
+    that the broker refuses (no queue for a command, a full queue) stays, is tried again with
+    growing delay and holds up only what comes after it in its ordering key. While the broker or
+    the database is away it backs off with jitter.
+    """
+
+    def __init__(self, db: Database, publisher: Publishes, *, name: str = "relay") -> None:
+        self._db = db
+        self._publisher = publisher
+        self._lease = Lease(db, LEASE)
+        self._wake = asyncio.Event()
+        self._notifier = Notifier(db)
+        self._listener = Listener(db, self._wake)
+        self._stopping = asyncio.Event()
+        self._last_call = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self.name = name
+
+    @property
+    def active(self) -> bool:
+        """Whether this instance is the one that publishes."""
+        return self._lease.held
+
+    async def start(self) -> None:
+        """Begin in the background."""
+        self._stopping.clear()
+        self._db.signals.connect(outbox.SIGNAL, self._committed)
+        self._task = asyncio.create_task(self._run(), name=self.name, context=Context())
+
+    async def check(self) -> None:
+        """Raise Unavailable if the task has ended. The dependencies have checks of their own."""
+        if self._task is None or self._task.done():
+            raise Unavailable(self.name, "it does not run")
+
+    async def stop(self) -> None:
+        """Publish what is in hand and what is ready (2 s at most); give the lease back."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._stopping.set()
+        self._last_call = time.monotonic() + _LAST_CALL
+        self._wake.set()
+        try:
+            await task
+        finally:
+            self._db.signals.disconnect(outbox.SIGNAL, self._committed)
+            await self._notifier.stop()
+
+    def _committed(self) -> None:
+        if self._lease.held:
+            self._wake.set()
+        else:
+            self._notifier.notify()
+
+    async def _run(self) -> None:
+        backoff, told = Backoff(first=0.1, longest=2.0), False
+        while not self._stopping.is_set():
+            try:
+                if await self._lease.acquire():
+                    await self._lead()
+                told = False
+                backoff.reset()
+                await self._pause(min(self._lease.remaining + 0.01, POLL / 2))
+            except Unavailable as error:
+                if not told:
+                    log.warning("relay waits for the database", why=error.why)
+                told = True
+                await self._pause(backoff.next())
+
+    async def _lead(self) -> None:
+        rows = OutboxRows(self._db, self._lease.name, self._lease.epoch)
+        log.info("relay is active", epoch=self._lease.epoch)
+        aside = [asyncio.create_task(self._renew()), asyncio.create_task(self._measure(rows))]
+        try:
+            await rows.free()
+            await self._publish_while_held(rows)
+        finally:
+            for task in aside:
+                task.cancel()
+            await asyncio.gather(*aside, return_exceptions=True)
+            relay_metrics.backlog(0, 0.0)
+            await self._listener.stop()
+            with contextlib.suppress(Unavailable):
+                await self._lease.release()
+
+    async def _publish_while_held(self, rows: OutboxRows) -> None:
+        backoff, told = Backoff(first=0.1, longest=5.0), False
+        while self._lease.held:
+            found, away = await self._cycle(rows)
+            if self._stopping.is_set() and (
+                not found or away or time.monotonic() > self._last_call
+            ):
+                return
+            if away is not None:
+                if not told:
+                    log.warning("relay waits for the broker", why=away.why)
+                told = True
+                await self._pause(backoff.next())
+                continue
+            told = False
+            backoff.reset()
+            if not found:
+                await self._idle()
+
+    async def _cycle(self, rows: OutboxRows) -> tuple[bool, Unavailable | None]:
+        self._wake.clear()
+        ready, held = await rows.fetch(BATCH)
+        result = Dispatched()
+        if ready:
+            result = await dispatch(self._publisher, ready, allowed=lambda: self._lease.held)
+            relay_metrics.count(result)
+        if ready or held:
+            await rows.settle(result, held)
+        return bool(ready or held), result.away
+
+    async def _idle(self) -> None:
+        with contextlib.suppress(Unavailable):
+            await self._listener.ensure()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL):
+                await self._wake.wait()
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not into the end of the process."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(_RENEW)
+            with contextlib.suppress(Unavailable):
+                if not await self._lease.renew():
+                    return
+
+    async def _measure(self, rows: OutboxRows) -> None:
+        while True:
+            with contextlib.suppress(Unavailable):
+                relay_metrics.backlog(*await rows.backlog())
+                await rows.free()
+            await asyncio.sleep(_MEASURE)
