@@ -24,6 +24,7 @@ _DOWNLOAD_ATTEMPTS = 3
 _BACK_OFF_S = 2.0
 _GENERATOR = "go.opentelemetry.io/collector/cmd/builder"
 _STALE = "stale: "
+_TEMPLATE = f'{{{{if and .Stale (ne .Name "main")}}}}{_STALE}{{{{.ImportPath}}}}{{{{end}}}}'
 
 
 def build(job: Job, part: Part) -> None:
@@ -78,7 +79,6 @@ class _Build:
         if self._manifest.sources:
             self._generate()
         stale = self._download()
-        self._job.tracker.begin("compiling", total=len(stale), unit="packages")
         self._compile(stale)
         (self._scratch / "bin" / STAMP).write_text(self._manifest.digest() + "\n")
 
@@ -101,8 +101,7 @@ class _Build:
                 return False
             return self._fetched(line)
 
-        template = f"{{{{if .Stale}}}}{_STALE}{{{{.ImportPath}}}}{{{{end}}}}"
-        listing = ["list", "-deps", "-f", template, *self._manifest.flags()]
+        listing = ["list", "-deps", "-f", _TEMPLATE, *self._manifest.flags()]
         self._with_network([*listing, *self._manifest.packages], heard)
         return stale
 
@@ -123,6 +122,7 @@ class _Build:
 
     def _compile(self, stale: set[str]) -> None:
         tracker = self._job.tracker
+        tracker.begin("compiling" if stale else "linking", total=len(stale), unit="packages")
 
         def heard(line: str) -> bool:
             if line in stale:
