@@ -1,5 +1,6 @@
 """One HTTP call to a backend: a deadline, a typed answer, and errors that name the backend."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -93,7 +94,7 @@ class HttpBackend:
         except TimeoutError:
             raise BackendAway(self.name, self.url, f"no answer in {self._deadline:g} s") from None
         except aiohttp.ClientConnectorError as error:
-            raise BackendAway(self.name, self.url, error.os_error.strerror or "refused") from None
+            raise BackendAway(self.name, self.url, _why(error)) from None
         except aiohttp.ClientError as error:
             raise BackendAway(self.name, self.url, type(error).__name__) from None
 
@@ -101,3 +102,7 @@ class HttpBackend:
         """Return the body of a 200 as `kind`; BackendRefused for any other status."""
         answer = await self.call("GET", path, params=params)
         return answer.expect(200).decode(kind)
+
+
+def _why(error: aiohttp.ClientConnectorError) -> str:
+    return os.strerror(error.errno) if error.errno else type(error).__name__

@@ -86,10 +86,8 @@ def _either(names: dict[str, str]) -> str:
 
 def _search(text: str) -> list[str]:
     """Line filters see the line alone, so the facts are written behind it, and taken away again."""
-    wanted = "if and " + " ".join(f"(ne $k `{name}`)" for name in _BOOKKEEPING)
-    facts = (
-        f"{{{{range $k, $v := .}}}}{{{{if {wanted}}}}} {{{{$k}}}}={{{{$v}}}}{{{{end}}}}{{{{end}}}}"
-    )
+    wanted = " ".join(f"(ne $k `{name}`)" for name in _BOOKKEEPING)
+    facts = "{{range $k, $v := .}}{{if and " + wanted + "}} {{$k}}={{$v}}{{end}}{{end}}"
     return [
         f"| label_format {MESSAGE}={quote('{{__line__}}')}",
         f"| line_format {quote('{{__line__}}' + facts)}",

@@ -1,0 +1,80 @@
+"""`weft search`: log lines from Loki."""
+
+import asyncio
+import time
+from collections import deque
+from contextlib import suppress
+
+import msgspec
+from rich.text import Text
+
+from stack.backends.connect import Backends
+from stack.backends.logql import Query
+from stack.backends.loki import LogLine
+from stack.cli.nodes import line_json
+from stack.cli.output import Printer
+from stack.cli.tree import clock, facts, level_style
+
+_POLL = 1.0
+_LATE = 15.0
+"""Seconds that a record may be on its way to Loki while it is still shown by --follow."""
+_REMEMBERED = 20_000
+_MOST = 5000
+"""What Loki gives at once, as it is configured by default."""
+
+
+async def search(
+    backends: Backends, query: Query, *, seconds: float, limit: int, as_json: bool, follow: bool
+) -> int:
+    """Print what is found, oldest first, and with `follow` what comes, until interrupted."""
+    printer = Printer()
+    now = time.time()
+    found = await backends.loki.search(query, since=now - seconds, until=now + 1, limit=limit)
+    for line in found:
+        _print(printer, line, as_json=as_json)
+    if follow:
+        with suppress(asyncio.CancelledError):  # Ctrl-C is how it ends
+            await _follow(backends, query, found, printer, as_json=as_json)
+    elif not found and not as_json:
+        printer.line(Text("nothing found", "dim"))
+    return 0
+
+
+async def _follow(
+    backends: Backends, query: Query, found: list[LogLine], printer: Printer, *, as_json: bool
+) -> None:
+    order = deque((_key(line) for line in found), maxlen=_REMEMBERED)
+    seen = set(order)
+    while True:
+        await asyncio.sleep(_POLL)
+        now = time.time()
+        lines = await backends.loki.search(query, since=now - _LATE, until=now + 1, limit=_MOST)
+        for line in lines:
+            key = _key(line)
+            if key in seen:
+                continue
+            if len(order) == _REMEMBERED:
+                seen.discard(order[0])
+            order.append(key)
+            seen.add(key)
+            _print(printer, line, as_json=as_json)
+
+
+def _key(line: LogLine) -> bytes:
+    return msgspec.json.encode(line, order="sorted")
+
+
+def _print(printer: Printer, line: LogLine, *, as_json: bool) -> None:
+    if as_json:
+        printer.json(line_json(line))
+        return
+    text = Text.assemble(
+        f"{clock(line.at)} ",
+        (f"{line.level or '-':<7} ", level_style(line.level)),
+        (f"{line.service:<13} ", "cyan"),
+        (line.message, "bold"),
+        (f" {facts(line)}", "dim"),
+    )
+    if line.trace_id:
+        text.append(f" trace={line.trace_id}", "blue")
+    printer.line(text, cut=False)
