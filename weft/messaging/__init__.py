@@ -1,6 +1,7 @@
 """Messages over RabbitMQ: topology, confirmed publishing, consuming, retries, dead letters."""
 
 from weft.messaging.broker import Broker
+from weft.messaging.consumer import Consumer
 from weft.messaging.errors import Rejected, TopologyError, Unparsable, Unroutable
 from weft.messaging.message import (
     COMMANDS,
@@ -21,6 +22,7 @@ __all__ = [
     "EVENTS",
     "Broker",
     "Command",
+    "Consumer",
     "Event",
     "Incoming",
     "Message",

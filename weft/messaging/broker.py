@@ -34,7 +34,7 @@ class Broker:
             address,
             name=f"{topology.service} consuming",
             changed=self._changed,
-            setup=self._declare,
+            setup=self.declare,
         )
         self.publishing = Link(
             address, name=f"{topology.service} publishing", changed=self._changed
@@ -73,7 +73,8 @@ class Broker:
         except Exception as error:
             raise Unavailable(self.name, why(error)) from error
 
-    async def _declare(self, connection: AbstractConnection) -> None:
+    async def declare(self, connection: AbstractConnection) -> None:
+        """Make the topology true again, as after each connect. Raises TopologyError."""
         await declare(connection, self.topology)
 
     def _changed(self, link: Link, error: BaseException | None) -> None:

@@ -19,6 +19,8 @@ _content = struct.Struct(">HHQH").pack
 _u32 = struct.Struct(">I").pack
 _i64 = struct.Struct(">q").pack
 _u64 = struct.Struct(">Q").pack
+_settle = struct.Struct(">HHQB").pack
+_REQUEUE = 2
 
 # Presence bits of the properties, highest first, as they follow each other on the wire.
 _CONTENT_TYPE, _HEADERS, _DELIVERY_MODE, _PRIORITY = 1 << 15, 1 << 13, 1 << 12, 1 << 11
@@ -124,3 +126,13 @@ def _table(entries: Mapping[str, str | int]) -> bytes:
             parts += (_short(key), b"l", _i64(value))
     table = b"".join(parts)
     return _u32(len(table)) + table
+
+
+def ack_frame(channel: int, delivery_tag: int, *, multiple: bool) -> bytes:
+    """Return the bytes that acknowledge one delivery, or all open ones up to it."""
+    return _frame(_METHOD, channel, 13) + _settle(60, 80, delivery_tag, int(multiple)) + _END
+
+
+def nack_frame(channel: int, delivery_tag: int) -> bytes:
+    """Return the bytes that give one delivery back to its queue."""
+    return _frame(_METHOD, channel, 13) + _settle(60, 120, delivery_tag, _REQUEUE) + _END
