@@ -82,8 +82,10 @@ class Broker:
         if error is None:
             self._away.discard(link.name)
             if was_away and not self._away:
-                _log.info("broker is back", **{"weft.dependency": self.name})
+                _log.info("broker is back", **{"weft.component": self.name})
             return
         self._away.add(link.name)
         if not was_away:
-            _log.warning("broker is away", **{"weft.dependency": self.name, "weft.why": why(error)})
+            _log.warning(
+                "broker is away", **{"weft.component": self.name, "error.message": why(error)}
+            )

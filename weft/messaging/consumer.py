@@ -136,7 +136,7 @@ class Consumer:
         """Wait until the dependency is back; say its absence once, until a message went through."""
         self._meters.paused(flag=True)
         if self._away is None:
-            facts = {"weft.dependency": away.dependency, "weft.why": away.why}
+            facts = {"weft.component": away.dependency, "error.message": away.why}
             _log.warning("consumer pauses", **{"messaging.destination.name": self._queue, **facts})
         self._away = away
         while True:
@@ -185,7 +185,7 @@ class Consumer:
     def _recovered(self, away: Unavailable) -> None:
         self._away = None
         self._pauses.reset()
-        facts = {"messaging.destination.name": self._queue, "weft.dependency": away.dependency}
+        facts = {"messaging.destination.name": self._queue, "weft.component": away.dependency}
         _log.info("consumer goes on", **facts)
 
 

@@ -1,7 +1,5 @@
 """What a consumer's state looks like from outside."""
 
-from collections.abc import Callable, Mapping
-
 from weft.telemetry import counter, gauge
 
 messages = counter(
@@ -9,20 +7,33 @@ messages = counter(
 )
 
 _Labels = tuple[tuple[str, str], ...]
-_Series = dict[_Labels, float]
+_in_flight: dict[_Labels, float] = {}
+_concurrency: dict[_Labels, float] = {}
+_prefetch: dict[_Labels, float] = {}
+_paused: dict[_Labels, float] = {}
 
-
-def _gauge(name: str, unit: str, description: str) -> _Series:
-    series: _Series = {}
-    read: Callable[[], Mapping[_Labels, float]] = series.copy
-    gauge(name, unit, description, read)
-    return series
-
-
-_in_flight = _gauge("weft.consumer.in_flight", "{message}", "Messages in handlers' hands.")
-_concurrency = _gauge("weft.consumer.concurrency", "{message}", "Bound of messages in hand.")
-_prefetch = _gauge("weft.consumer.prefetch", "{message}", "Bound of messages held.")
-_paused = _gauge("weft.consumer.paused", "{consumer}", "1 while a dependency is away, else 0.")
+# The exporter's thread reads: a copy is one step, a walk over the dictionary would not be.
+gauge(
+    "weft.consumer.in_flight", "{message}", "Messages in handlers' hands.", lambda: {**_in_flight}
+)
+gauge(
+    "weft.consumer.concurrency",
+    "{message}",
+    "Bound of messages in handlers' hands.",
+    lambda: {**_concurrency},
+)
+gauge(
+    "weft.consumer.prefetch",
+    "{message}",
+    "Bound of messages delivered and not settled.",
+    lambda: {**_prefetch},
+)
+gauge(
+    "weft.consumer.paused",
+    "{consumer}",
+    "1 while the consumer waits for a dependency, else 0.",
+    lambda: {**_paused},
+)
 
 
 class Meters:

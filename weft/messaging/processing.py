@@ -139,7 +139,10 @@ class Processing:
                     said = True
                     _log.warning(
                         "message cannot be moved yet",
-                        **{"messaging.destination.name": copy.routing_key, "weft.why": str(error)},
+                        **{
+                            "messaging.destination.name": copy.routing_key,
+                            "error.message": str(error),
+                        },
                     )
                 await asyncio.sleep(backoff.next())
             else:
