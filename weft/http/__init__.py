@@ -1,19 +1,28 @@
 """HTTP: server, client, problems, authentication, specification."""
 
+from weft.http.auth import Authenticator
 from weft.http.body import MAX_BODY
+from weft.http.breaker import BreakerPolicy
+from weft.http.client import ClientResponse, HttpClient
 from weft.http.front import unauthenticated
 from weft.http.identity import ANONYMOUS, Authentication, Identity
-from weft.http.problem import FieldError, Problem, ProblemDocument
+from weft.http.problem import FieldError, Problem, ProblemDocument, busy
+from weft.http.proxy import forward
 from weft.http.reply import Reply
 from weft.http.request import Request
 from weft.http.routes import Route, Routes
 from weft.http.server import HttpServer
+from weft.http.tokens import Token, TokenSigner, new_private_key
 
 __all__ = [
     "ANONYMOUS",
     "MAX_BODY",
     "Authentication",
+    "Authenticator",
+    "BreakerPolicy",
+    "ClientResponse",
     "FieldError",
+    "HttpClient",
     "HttpServer",
     "Identity",
     "Problem",
@@ -22,5 +31,10 @@ __all__ = [
     "Request",
     "Route",
     "Routes",
+    "Token",
+    "TokenSigner",
+    "busy",
+    "forward",
+    "new_private_key",
     "unauthenticated",
 ]

@@ -11,7 +11,7 @@ from msgspec import inspect
 from weft.http.pointer import field_error
 from weft.http.problem import FieldError, Problem
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_PARAMETERS = 100
 
@@ -63,7 +63,7 @@ def _wrong(error: FieldError) -> Problem:
 
 
 @cache
-def _list_fields(into: type[Any]) -> frozenset[str]:
+def _list_fields(into: type[msgspec.Struct]) -> frozenset[str]:
     info = inspect.type_info(into)
     if not isinstance(info, inspect.StructType):
         raise TypeError(f"a query is decoded into a Struct, not into {into!r}")

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 from aiohttp.web import BaseRequest
 
 from weft.http.identity import Identity
 from weft.http.incoming import read_body
 from weft.http.query import decode_query
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Facts(Protocol):

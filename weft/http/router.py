@@ -1,4 +1,4 @@
-"""From method and path to a route: a tree of segments, so that the cost does not grow with routes."""
+"""From method and path to a route: a tree of segments, as fast with a hundred as with one."""
 
 from collections.abc import Iterable
 from typing import Generic, TypeVar
@@ -21,7 +21,7 @@ class _Node(Generic[E]):
 
 
 class Router(Generic[E]):
-    """Finds the endpoint of a request. A literal segment wins over a {name}, that over a {rest...}."""
+    """Finds endpoints. A literal segment wins over a {name}, that over a {rest...}."""
 
     def __init__(self) -> None:
         self._root: _Node[E] = _Node()
@@ -72,18 +72,16 @@ def _walk(
     found = _walk(child, segments, index + 1, values) if child else None
     if found is None and node.value and _can_name(segment):
         found = _walk(node.value, segments, index + 1, (*values, segment))
-    if (
-        found is None
-        and node.rest
-        and all(_can_name(each) or not each for each in segments[index:])
-    ):
-        found = node.rest, (*values, "/".join(segments[index:]))
+    if found is None and node.rest:
+        rest = segments[index:]
+        if all(_can_name(each) or not each for each in rest):
+            found = node.rest, (*values, "/".join(rest))
     return found
 
 
 def _can_name(segment: str) -> bool:
-    """Tell whether `segment` can be a value: not empty, no control character, no dot segment."""
-    return segment.isprintable() and segment not in ("", ".", "..")
+    """Tell whether `segment` can be a value: not empty, printable, nothing that leads elsewhere."""
+    return segment.isprintable() and "/" not in segment and segment not in ("", ".", "..")
 
 
 def _decoded(segment: str) -> str:

@@ -1,7 +1,7 @@
 """The routes of a service: which handler answers which method and path, for whom."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_type_hints
 
@@ -45,6 +45,10 @@ class Routes:
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes)
+
+    def include(self, others: Iterable[Route]) -> None:
+        """Add the routes of `others`."""
+        self._routes.extend(others)
 
     def get(self, path: str, **options: Any) -> Callable[[H], H]:
         """Register a handler for GET (and HEAD)."""

@@ -1,0 +1,264 @@
+"""The HTTP client of a service: deadlines, retries within a budget, circuits, several addresses."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from weft.errors import Unavailable
+from weft.http.breaker import BreakerPolicy
+from weft.http.peer import Peer, Peers
+from weft.http.retry import RetryBudget, pause_before
+from weft.http.target import Query, target_of
+from weft.telemetry import counter, record
+
+T = TypeVar("T")
+
+MAX_RESPONSE = 1 << 20
+"""Bytes of an answer's body."""
+
+CHECK_DEADLINE = 1.0
+"""Seconds for the answer to a check."""
+
+_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+_TRY_AGAIN = frozenset((502, 503, 504))
+_SERVER_ERROR = 500
+
+_encode = msgspec.json.Encoder().encode
+
+retries_made = counter("weft.http.client.retries", "{retry}", "Tries after the first, by service.")
+
+
+class ClientResponse(msgspec.Struct, frozen=True):
+    """An answer, whole: `headers` ignore case, `body` is what was sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self, into: type[T]) -> T:
+        """Return the body as `into`; raise msgspec.DecodeError or UnicodeDecodeError."""
+        return msgspec.json.decode(self.body, type=into)
+
+
+class _Call(msgspec.Struct, frozen=True):
+    """What is sent, the same in every try. `deadline` is a time of the loop."""
+
+    method: str
+    template: str
+    target: str
+    headers: CIMultiDict[str]
+    body: bytes | None
+    repeatable: bool
+    deadline: float
+
+
+class _TryFailed(Exception):
+    """No answer. `sent` is False if the peer cannot have seen the request."""
+
+    def __init__(self, why: str, *, sent: bool) -> None:
+        super().__init__(why)
+        self.why = why
+        self.sent = sent
+
+
+class _TooLarge(Exception):
+    """The answer's body is beyond the bound."""
+
+
+class HttpClient:
+    """Calls the service `name` at one or several base URLs.
+
+    `timeout` bounds a request with all its tries, `try_timeout` each try (seconds). Methods that
+    are idempotent, and requests with an Idempotency-Key, are tried again (at most `retries` times,
+    within the retry budget) when there is no answer or a 502, 503 or 504; other requests only if
+    they cannot have reached the peer.
+    """
+
+    def __init__(
+        self,
+        base_url: str | Sequence[str],
+        *,
+        name: str,
+        timeout: float = 5.0,
+        try_timeout: float | None = None,
+        retries: int = 2,
+        connections: int = 100,
+        max_response: int = MAX_RESPONSE,
+        breaker: BreakerPolicy | None = None,
+    ) -> None:
+        urls = [base_url] if isinstance(base_url, str) else base_url
+        self.name = name
+        self._peers = Peers([Peer(name, url, breaker or BreakerPolicy()) for url in urls])
+        self._timeout = timeout
+        self._try_timeout = try_timeout or timeout
+        self._retries = retries
+        self._connections = connections
+        self._max_response = max_response
+        self._budget = RetryBudget()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Make the pool of connections; the peer need not be there yet."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=30.0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept-Encoding": "identity", "User-Agent": "weft"},
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    async def check(self) -> None:
+        """Raise Unavailable unless an address answers on /healthz."""
+        for peer in self._peers:
+            try:
+                async with (
+                    asyncio.timeout(CHECK_DEADLINE),
+                    self._open.get(f"{peer.base_url}/healthz") as response,
+                ):
+                    if response.status < _SERVER_ERROR:
+                        return
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                continue
+        raise Unavailable(self.name, "no address answers")
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        template: str,
+        *,
+        path: Mapping[str, Any] | None = None,
+        query: Query | None = None,
+        json: Any = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotent: bool | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the deadline of several tries
+    ) -> ClientResponse:
+        """Return the answer, whatever its status; raise Unavailable if there is none.
+
+        `template` is the path with its parameters named, `path` their values; `json` is encoded,
+        `body` sent as it is.
+        """
+        sent = CIMultiDict(headers or {})
+        if json is not None:
+            body = _encode(json)
+            sent["Content-Type"] = "application/json"
+        repeatable = method in _IDEMPOTENT or "Idempotency-Key" in sent
+        return await self._send(
+            _Call(
+                method,
+                template,
+                target_of(template, path, query),
+                sent,
+                body,
+                repeatable if idempotent is None else idempotent,
+                asyncio.get_running_loop().time() + (timeout or self._timeout),
+            )
+        )
+
+    async def _send(self, call: _Call) -> ClientResponse:
+        self._budget.deposit()
+        tried = 0
+        while True:
+            pause = pause_before(tried + 1)
+            try:
+                response = await self._try(call, tried)
+            except _TryFailed as failed:
+                repeatable = call.repeatable or not failed.sent
+                if not repeatable or not self._may_retry(call, tried, pause):
+                    raise Unavailable(self.name, failed.why) from None
+            else:
+                if not call.repeatable or response.status not in _TRY_AGAIN:
+                    return response
+                pause = max(pause, _retry_after(response))
+                if not self._may_retry(call, tried, pause):
+                    return response
+            tried += 1
+            retries_made.add(1, {"peer.service": self.name})
+            await asyncio.sleep(pause)
+
+    def _may_retry(self, call: _Call, tried: int, pause: float) -> bool:
+        in_time = asyncio.get_running_loop().time() + pause < call.deadline
+        return tried < self._retries and in_time and self._budget.withdraw()
+
+    async def _try(self, call: _Call, tried: int) -> ClientResponse:
+        picked = self._peers.pick()
+        if picked is None:
+            raise Unavailable(self.name, "its circuit is open")
+        peer, permit = picked
+        try:
+            response = await self._exchange(call, peer, tried)
+        except (aiohttp.ClientError, OSError, _TooLarge) as error:
+            peer.breaker.settle(permit, ok=False)
+            raise _failed(error) from None
+        except BaseException:
+            peer.breaker.abandon(permit)
+            raise
+        peer.breaker.settle(permit, ok=response.status < _SERVER_ERROR)
+        return response
+
+    async def _exchange(self, call: _Call, peer: Peer, tried: int) -> ClientResponse:
+        until = min(call.deadline, asyncio.get_running_loop().time() + self._try_timeout)
+        url = peer.base_url + call.target
+        with record.http_client(
+            call.method,
+            call.template,
+            host=peer.host,
+            port=peer.port,
+            url=url.partition("?")[0],
+            attempt=tried,
+        ) as span:
+            headers = call.headers.copy()
+            headers.update(span.carrier)
+            async with (
+                asyncio.timeout_at(until),
+                self._open.request(
+                    call.method,
+                    URL(url, encoded=True),
+                    headers=headers,
+                    data=call.body,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                body = await self._read(response)
+                span.status = response.status
+                return ClientResponse(response.status, response.headers, body)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._max_response:
+                response.close()
+                raise _TooLarge
+        return bytes(body)
+
+    @property
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError(f"the client of {self.name} was not started")
+        return self._session
+
+
+def _failed(error: Exception) -> _TryFailed:
+    """Return what to tell of `error`; its text may hold addresses, so its type is told."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _TryFailed("no connection", sent=False)
+    if isinstance(error, TimeoutError):
+        return _TryFailed("no answer in time", sent=True)
+    return _TryFailed(f"no whole answer ({type(error).__name__})", sent=True)
+
+
+def _retry_after(response: ClientResponse) -> float:
+    """Return the seconds that the peer asks for; a date is not understood and counts as none."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() and len(value) < 6 else 0.0  # noqa: PLR2004 - a day

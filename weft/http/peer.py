@@ -1,0 +1,60 @@
+"""One address of a service that we call, with its circuit."""
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+from weft.http.breaker import BreakerPolicy, CircuitBreaker, State
+from weft.telemetry import get_logger, up_down_counter
+
+log = get_logger(__name__)
+
+circuits_open = up_down_counter(
+    "weft.http.client.circuits.open", "{circuit}", "Addresses that are left alone, by service."
+)
+
+
+class Peer:
+    """An address (base URL) of the service `name`."""
+
+    def __init__(self, name: str, base_url: str, policy: BreakerPolicy) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"the address of {name} must be an http URL")
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self.host = parts.hostname
+        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.breaker = CircuitBreaker(policy, self._changed)
+        self._shown_open = False
+
+    def _changed(self, state: State) -> None:
+        facts = {"peer.service": self.name, "server.address": self.host, "server.port": self.port}
+        if state == "open" and not self._shown_open:
+            self._shown_open = True
+            circuits_open.add(1, {"peer.service": self.name})
+            log.warning("circuit opened", **facts)
+        elif state == "closed" and self._shown_open:
+            self._shown_open = False
+            circuits_open.add(-1, {"peer.service": self.name})
+            log.info("circuit closed", **facts)
+
+
+class Peers:
+    """The addresses of one service, in turn."""
+
+    def __init__(self, peers: Sequence[Peer]) -> None:
+        self._peers = peers
+        self._next = 0
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self._peers)
+
+    def pick(self) -> tuple[Peer, int] | None:
+        """Return the next address that is not left alone, and its circuit's permit."""
+        for _ in self._peers:
+            peer = self._peers[self._next % len(self._peers)]
+            self._next += 1
+            permit = peer.breaker.permit()
+            if permit is not None:
+                return peer, permit
+        return None

@@ -1,0 +1,76 @@
+"""A reverse proxy's one step: the same request at another service, its answer to our caller."""
+
+from collections.abc import Mapping
+
+from weft.http.client import HttpClient
+from weft.http.problem import Problem
+from weft.http.reply import Reply
+from weft.http.request import Request
+
+PASSED_ON = (
+    "Accept",
+    "Accept-Language",
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+)
+"""Headers of a request that reach the service behind."""
+
+PASSED_BACK = (
+    "Allow",
+    "Cache-Control",
+    "Content-Disposition",
+    "ETag",
+    "Idempotent-Replayed",
+    "Last-Modified",
+    "Link",
+    "Location",
+    "Retry-After",
+    "Vary",
+    "WWW-Authenticate",
+)
+"""Headers of an answer that reach the caller, beside its Content-Type."""
+
+
+async def forward(
+    request: Request,
+    client: HttpClient,
+    template: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Reply[bytes]:
+    """Return what the service behind answers; raise Problem for a bad request, Unavailable.
+
+    Method, path values, query and body go as they came (of a raw route the body is read here);
+    `headers` are set on top of those in PASSED_ON.
+    """
+    body = await request.read()
+    answer = await client.request(
+        request.method,
+        template,
+        path=request.path,
+        query=request.query_string,
+        body=body or None,
+        headers={**_passed_on(request), **(headers or {})},
+    )
+    kept = {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
+    return Reply(
+        answer.body or None,
+        answer.status,
+        kept,
+        content_type=answer.headers.get("Content-Type", "application/octet-stream"),
+    )
+
+
+def _passed_on(request: Request) -> dict[str, str]:
+    passed = {"x-request-id": request.request_id}
+    for name in PASSED_ON:
+        value = request.headers.get(name)
+        if value is None:
+            continue
+        if not value.isascii():
+            raise Problem(400, detail=f"The header {name} is not ASCII.")
+        passed[name] = value
+    return passed
