@@ -139,8 +139,9 @@ class DeadlineScanner:
     async def _handle(self, tx: Transaction, row: asyncpg.Record) -> None:
         token = attach(msgspec.json.decode(row["carrier"], type=dict[str, str]))
         try:
-            await self._handlers[row["kind"]](tx, row["key"])
+            # Before the handler, so that this may set the same deadline again.
             await tx.execute(_DELETE, row["kind"], row["key"])
+            await self._handlers[row["kind"]](tx, row["key"])
         finally:
             detach(token)
 
