@@ -138,7 +138,7 @@ class Database:
             # The pool has ended the connection and will make a new one.
             log.debug("a connection was lost on its way back to the pool")
 
-    async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """Return a connection outside the pool, which the caller closes. Raises Unavailable."""
         try:
             return await asyncpg.connect(self._url.reveal(), **self._connecting())
@@ -192,10 +192,10 @@ class Database:
         return translate(error, self.name, closed=True)
 
 
-async def _bound_transactions(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _bound_transactions(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     if connection.get_server_version().major >= _TRANSACTION_TIMEOUT_SINCE:
         await connection.execute(f"SET transaction_timeout = {_TRANSACTION_MS}")
 
 
-async def _nothing_to_reset(_: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _nothing_to_reset(_: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Save the statement that asyncpg resets a session with: ours change no session state."""

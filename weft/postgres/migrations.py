@@ -6,7 +6,7 @@ import random
 import re
 import time
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import asyncpg
 import msgspec
@@ -23,7 +23,7 @@ _LOCK = 0x57454654  # "WEFT"
 _LOCK_DEADLINE = 120.0
 _STATEMENT_TIMEOUT_MS = 60_000
 
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -69,8 +69,8 @@ async def migrate(connection: Connection, folder: Path | None) -> None:
     await connection.execute("CREATE SCHEMA IF NOT EXISTS weft")
     await connection.execute(
         "CREATE TABLE IF NOT EXISTS weft.migrations (scope text, number integer,"
-        " name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(),"
-        " PRIMARY KEY (scope, number))"
+        " name text NOT NULL, checksum text NOT NULL,"
+        " applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (scope, number))"
     )
     await _apply(connection, "weft", migrations(CHASSIS))
     if folder is not None:

@@ -1,7 +1,7 @@
 """One statement on one connection: recorded, with errors that callers can act on."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -10,8 +10,16 @@ from weft.postgres.address import Address
 from weft.postgres.errors import translate
 from weft.telemetry import record
 
-Connection = PoolConnectionProxy[asyncpg.Record]
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 R = TypeVar("R")
+
+
+def is_closed(connection: Connection) -> bool:
+    """Tell whether the server, or a failure, has ended the connection."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken it back because it was closed
+        return True
 
 
 async def run(
@@ -27,7 +35,7 @@ async def run(
         result = await method(sql, *args)
     except BaseException as error:
         call.end(error)
-        raised = translate(error, address.name, closed=connection.is_closed())
+        raised = translate(error, address.name, closed=is_closed(connection))
         if raised is error:
             raise
         raise raised from error

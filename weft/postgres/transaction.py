@@ -9,7 +9,7 @@ import asyncpg
 from weft.errors import Unavailable
 from weft.postgres.address import Address
 from weft.postgres.errors import TransactionAborted
-from weft.postgres.statement import Connection, run
+from weft.postgres.statement import Connection, is_closed, run
 
 
 class Source(Protocol):
@@ -103,7 +103,7 @@ class Transaction:
             raise TransactionAborted(f"COMMIT was answered with {tag}")
 
     async def _roll_back(self, connection: Connection) -> None:
-        if connection.is_closed():
+        if is_closed(connection):
             return
         try:
             await run(connection.execute, connection, self._source.address, "ROLLBACK", ())
