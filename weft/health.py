@@ -137,7 +137,7 @@ async def _look_at(component: Component) -> Dependency:
         error = f"no answer in {CHECK_DEADLINE:g} s"
     except Unavailable as away:
         error = _CREDENTIALS.sub("//", away.why)[:_ERROR_LENGTH]
-    except Exception as caught:
+    except Exception as caught:  # noqa: BLE001 - whatever it is, it is the answer
         # Its text may hold anything, also a password.
         error = type(caught).__name__
     milliseconds = round((time.perf_counter() - began) * 1000, 3)
