@@ -23,6 +23,10 @@ class _Tag(msgspec.Struct):
     value: Any = None
 
 
+class _Event(msgspec.Struct):
+    fields: list[_Tag] = []
+
+
 class _Reference(msgspec.Struct, rename="camel"):
     ref_type: str
     trace_id: str = msgspec.field(name="traceID")
@@ -38,6 +42,7 @@ class _Span(msgspec.Struct, rename="camel"):
     duration: int
     references: list[_Reference] = []
     tags: list[_Tag] = []
+    logs: list[_Event] = []
 
 
 class _Process(msgspec.Struct, rename="camel"):
@@ -182,7 +187,7 @@ def _span(raw: _Span, service: str) -> Span:
         kind=str(kind),
         start=raw.start_time / _MICROSECONDS,
         duration=raw.duration / _MICROSECONDS,
-        error=_error(attributes),
+        error=_error(attributes, raw.logs),
         attributes=attributes,
     )
 
@@ -194,10 +199,14 @@ def _parent(raw: _Span) -> str | None:
     return mine[0].span_id if mine else None
 
 
-def _error(attributes: dict[str, Any]) -> str | None:
+def _error(attributes: dict[str, Any], events: list[_Event]) -> str | None:
+    """The most telling of: the exception's message, the status' description, the error's type."""
     failed = attributes.pop("error", False)
     code = attributes.pop("otel.status_code", None)
-    text = attributes.pop("otel.status_description", None)
+    description = attributes.pop("otel.status_description", None)
     if not failed and code != "ERROR":
         return None
-    return str(text or attributes.get("error.type") or "error")
+    kind = str(attributes.get("error.type") or "error")
+    fields = {tag.key: tag.value for event in events for tag in event.fields}
+    text = fields.get("exception.message") or description
+    return f"{kind}: {text}" if text and text != kind else kind

@@ -44,8 +44,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """One of LEVELS: this level and those above it."""
     facts: dict[str, str] = {}
     """Dotted or underscored name to value."""
-    any_fact: tuple[dict[str, str], ...] = ()
-    """From each of these, at least one name has its value."""
+    either: dict[str, str] = {}
+    """The same, but one of them is enough."""
     not_routes: tuple[str, ...] = ()
     trace_id: str | None = None
 
@@ -57,8 +57,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         if self.level:
             number, names = LEVELS[self.level], _DETECTED[self.level]
             stages.append(f"| (severity_number>={number} or detected_level=~{quote(names)})")
-        stages += [f"| {label(name)}={quote(value)}" for name, value in self.facts.items()]
-        stages += [f"| ({_either(names)})" for names in self.any_fact]
+        stages += [f"| {equal}" for equal in _equal(self.facts)]
+        if self.either:
+            stages.append("| " + " or ".join(_equal(self.either)))
         stages += [f"| http_route!={quote(route)}" for route in self.not_routes]
         if self.text:
             stages += _search(self.text)
@@ -80,8 +81,8 @@ def label(name: str) -> str:
     return f"_{safe}" if safe[:1].isdigit() else safe
 
 
-def _either(names: dict[str, str]) -> str:
-    return " or ".join(f"{label(name)}={quote(value)}" for name, value in names.items())
+def _equal(facts: dict[str, str]) -> list[str]:
+    return [f"{label(name)}={quote(value)}" for name, value in facts.items()]
 
 
 def _search(text: str) -> list[str]:

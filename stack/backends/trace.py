@@ -21,7 +21,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     start: float
     duration: float
     error: str | None
-    """The description or type of the error; None if the span did not fail."""
+    """Type of the error and what it said; None if the span did not fail."""
     attributes: dict[str, Any]
 
     @property

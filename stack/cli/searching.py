@@ -23,13 +23,24 @@ _MOST = 5000
 """What Loki gives at once, as it is configured by default."""
 
 
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the search goes: one order, so many seconds back, so many lines."""
+
+    order_id: str | None
+    seconds: float
+    limit: int
+
+
 async def search(
-    backends: Backends, query: Query, *, seconds: float, limit: int, as_json: bool, follow: bool
+    backends: Backends, query: Query, *, reach: Reach, as_json: bool, follow: bool
 ) -> int:
     """Print what is found, oldest first, and with `follow` what comes, until interrupted."""
     printer = Printer()
     now = time.time()
-    found = await backends.loki.search(query, since=now - seconds, until=now + 1, limit=limit)
+    since = now - reach.seconds
+    if reach.order_id is not None:
+        query = await _about(backends, query, reach.order_id, since)
+    found = await backends.loki.search(query, since=since, until=now + 1, limit=reach.limit)
     for line in found:
         _print(printer, line, as_json=as_json)
     if follow:
@@ -38,6 +49,16 @@ async def search(
     elif not found and not as_json:
         printer.line(Text("nothing found", "dim"))
     return 0
+
+
+async def _about(backends: Backends, query: Query, order_id: str, since: float) -> Query:
+    """Few lines name an order; the first that does is of the trace that all the others have."""
+    named = {"weft.order.id": order_id.strip().lower()}
+    first = await backends.loki.search(
+        Query(facts=named), since=since, until=time.time() + 1, limit=1, newest=False
+    )
+    trace = {"trace_id": first[0].trace_id} if first and first[0].trace_id else {}
+    return msgspec.structs.replace(query, either={**named, **trace})
 
 
 async def _follow(

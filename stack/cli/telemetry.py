@@ -12,6 +12,7 @@ from stack.cli.choosing import traces as list_traces
 from stack.cli.ordering import Wish
 from stack.cli.ordering import order as place_order
 from stack.cli.output import run
+from stack.cli.searching import Reach
 from stack.cli.searching import search as search_logs
 from stack.cli.tracing import trace as show_trace
 from weft.settings import duration
@@ -124,7 +125,9 @@ def search(
     service: Service = None,
     level: Annotated[Level | None, typer.Option(help="This level and those above it.")] = None,
     user: Annotated[str | None, typer.Option(help="Lines about this user.")] = None,
-    order: Annotated[str | None, typer.Option(help="Lines that name this order.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="Lines that name this order, or are of its trace.")
+    ] = None,
     not_route: Annotated[
         list[str] | None, typer.Option(help="Leave out this HTTP route; may be repeated.")
     ] = None,
@@ -141,22 +144,12 @@ def search(
     underscores for the dots in names. Loki reads every line of the time span for that: narrow it
     by --service and --since where there are many. --json prints one object a line.
     """
-    facts = ({"user.id": user, "enduser.id": user},) if user is not None else ()
     query = Query(
         text=text,
         service=service,
         level=level,
-        facts={"weft.order.id": order} if order is not None else {},
-        any_fact=facts,
+        facts={"user.id": user} if user is not None else {},
         not_routes=tuple(not_route or ()),
     )
-    run(
-        partial(
-            search_logs,
-            query=query,
-            seconds=duration(since),
-            limit=limit,
-            as_json=as_json,
-            follow=follow,
-        )
-    )
+    reach = Reach(order_id=order, seconds=duration(since), limit=limit)
+    run(partial(search_logs, query=query, reach=reach, as_json=as_json, follow=follow))

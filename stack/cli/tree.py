@@ -19,14 +19,17 @@ _WIDE = 120
 _BAR = 20
 _LEVELS = {"ERROR": "bold red", "WARNING": "yellow", "INFO": "dim", "DEBUG": "dim"}
 _SHOWN = (
-    ("http.response.status_code", ""),
-    ("db.query.summary", ""),
-    ("db.namespace", "db="),
-    ("messaging.destination.name", ""),
-    ("messaging.rabbitmq.destination.routing_key", ""),
-    ("messaging.operation.name", ""),
-    ("user.id", "user="),
+    "http.response.status_code",
+    "db.query.summary",
+    "messaging.rabbitmq.destination.routing_key",
+    "weft.message.type",
+    "messaging.destination.name",
 )
+"""Attributes whose value speaks for itself, if the span's name does not have it already."""
+_NAMED = ("weft.", "user.id", "db.response.", "http.request.resend_count")
+"""Beginnings of the names of attributes that are shown with their name."""
+_USUAL = {"weft.message.attempt": "1", "weft.message.outcome": "processed"}
+"""What goes without saying."""
 
 
 class Row(msgspec.Struct):
@@ -186,12 +189,13 @@ def _span(span: Span, style: Style) -> Text:
     text = Text.assemble((span.service, style.colours[span.service]), " ", (span.name, "bold"))
     if span.kind != "internal":
         text.append(f" {span.kind}", "dim")
-    for key, prefix in _SHOWN:
+    for key in _SHOWN:
         value = span.attributes.get(key)
-        if value is not None and str(value) not in span.name:
-            text.append(f" {prefix}{value}", _attribute_style(key, value))
+        if value is not None and str(value) not in text.plain:
+            text.append(f" {value}", _attribute_style(key, value))
     for key, value in span.attributes.items():
-        if key.startswith("weft."):
+        ours = key.startswith(_NAMED) and key not in _SHOWN
+        if ours and _USUAL.get(key) != str(value):
             text.append(f" {key}={value}", "dim")
     if span.links and span.parent_id not in span.links:
         text.append(f" linked to {', '.join(link[:8] for link in span.links)}", "dim")
