@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SCRIPT = Path(__file__).with_name("apt-install.sh")
 _DEADLINE_S = 1800.0
 _NO_SUCH_PACKAGE = 3
-_STATUS = re.compile(r"(dl|pm)status:[^:]*:([\d.]+):")
+_STATUS = re.compile(r"(dl|pm)status:.*?:([\d.]+):")
 
 
 def install(job: Job, patterns: Sequence[str], *, suite: str | None = None) -> bool:

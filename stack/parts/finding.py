@@ -45,7 +45,8 @@ def missing() -> list[str]:
 
 def _folders(part: Part) -> Iterator[tuple[Source, Path]]:
     if own := os.environ.get("WEFT_PARTS_DIR"):
-        for pattern in (".", "bin", "*", "*/bin", "*/sbin"):
+        yield "parts-dir", Path(own)
+        for pattern in ("*", "*/bin", "*/sbin"):
             yield from (("parts-dir", folder) for folder in sorted(Path(own).glob(pattern)))
     for entry in os.environ.get("PATH", os.defpath).split(os.pathsep):
         if entry and not (part.kind == "apt" and Path(entry).resolve() in _SYSTEM):
