@@ -50,7 +50,6 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
 
     @serve.post("/v1/orders", scope=WRITE, status=202, summary="Place an order")
     async def place(request: Request, body: NewOrder) -> Reply[Accepted]:
-        request.set("user.id", request.subject)
         keyed = KeyedRequest.of(
             subject=request.subject,
             method=request.method,
@@ -109,7 +108,6 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
 
 def _may_read(request: Request) -> None:
     """Who may place orders may also see them."""
-    request.set("user.id", request.subject)
     if not request.scopes & {READ, WRITE}:
         raise Problem(403, detail=f"This needs the scope {READ}.")
 

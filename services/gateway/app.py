@@ -1,0 +1,68 @@
+"""The wiring of the gateway."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from services.gateway.api import routes
+from services.gateway.callers import Callers, Passport
+from services.gateway.keys import ApiKeys
+from services.gateway.limiter import Limiter
+from services.gateway.proxy import Proxy
+from weft.http import Authenticator, HttpClient, TokenSigner
+from weft.service import Service, run
+from weft.settings import Duration, Secret, ServiceSettings, SettingsError
+
+
+class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
+    port: int = 8080
+    jwks: str
+    """Path of the public keys, which are shown at /.well-known/jwks.json too."""
+    orders_url: str = "http://127.0.0.1:8101"
+    inventory_url: str = "http://127.0.0.1:8102"
+    inner_timeout: Duration = 10.0
+    """How long an inner service may take to answer."""
+    redis_url: Secret | None = None
+    """Where gateways share their rate limits; without it each keeps to them by itself."""
+    rate_limit: float = 1000.0
+    """Requests a second for each subject."""
+    rate_burst: int = 2000
+    """Requests of a subject at once."""
+    api_keys: Path | None = None
+    """JSON list of {"sha256", "subject", "scopes"}; needs the signing key."""
+    signing_key: Secret | None = None
+    """PEM of the Ed25519 key that signs the tokens which stand for API keys inside."""
+
+
+def build(settings: GatewaySettings) -> Service:
+    """Return the service, not yet started. Raises SettingsError."""
+    service = Service("gateway", settings, version=version("weft"))
+    limiter = service.add(
+        Limiter(settings.redis_url, rate=settings.rate_limit, burst=settings.rate_burst)
+    )
+    orders = HttpClient(settings.orders_url, name="orders", timeout=settings.inner_timeout)
+    inventory = HttpClient(settings.inventory_url, name="inventory", timeout=settings.inner_timeout)
+    callers = Callers(Authenticator(settings.jwks), ApiKeys.load(settings.api_keys))
+    proxy = Proxy(Passport(_signer(settings)), limiter)
+    service.serve(
+        routes(proxy, service.add(orders), service.add(inventory), jwks=Path(settings.jwks)),
+        auth=callers,
+        edge=True,
+        reuse_port=True,
+    )
+    return service
+
+
+def _signer(settings: GatewaySettings) -> TokenSigner | None:
+    if settings.signing_key is None:
+        if settings.api_keys is not None:
+            raise SettingsError("WEFT_SIGNING_KEY is not set: expected a key, for the API keys")
+        return None
+    try:
+        return TokenSigner(settings.signing_key.reveal().encode())
+    except (TypeError, ValueError):
+        raise SettingsError("WEFT_SIGNING_KEY: expected an Ed25519 key as PEM") from None
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    run(build, GatewaySettings)

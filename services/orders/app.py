@@ -1,0 +1,79 @@
+"""The wiring of orders."""
+
+import asyncio
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from services.orders import store
+from services.orders.api import routes
+from services.orders.catalogue import Catalogue, Inventory
+from services.orders.fulfilment import DEADLINE, REPEAT, Fulfilment
+from services.orders.handlers import BINDINGS, QUEUE, handlers
+from services.orders.placement import Placement
+from weft.http import Authenticator
+from weft.messaging import Broker, Consumer, Publisher, ServiceTopology
+from weft.postgres import (
+    Database,
+    Deadlines,
+    DeadlineScanner,
+    EventLog,
+    IdempotencyKeys,
+    Outbox,
+    Relay,
+    exactly_once,
+)
+from weft.service import Service, run
+from weft.settings import Duration, Secret, ServiceSettings
+from weft.telemetry import gauge
+
+ASK_INVENTORY: Final = 0.5
+"""Seconds that a placement waits for inventory, where the catalogue lacks a product."""
+COUNT_EVERY: Final = 5.0
+"""Seconds between two counts of active sagas."""
+
+
+class OrdersSettings(ServiceSettings, frozen=True, kw_only=True):
+    port: int = 8101
+    database_url: Secret
+    broker_url: Secret
+    jwks: str
+    inventory_url: str = "http://127.0.0.1:8102"
+    order_deadline: Duration = 30.0
+    """How long an order may take before its payment is captured."""
+
+
+def build(settings: OrdersSettings) -> Service:
+    """Return the service, not yet started."""
+    service = Service("orders", settings, version=version("weft"))
+    db = service.add(Database(settings.database_url, schema=Path(__file__).with_name("schema")))
+    broker = service.add(
+        Broker(settings.broker_url, ServiceTopology(service="orders", events=BINDINGS))
+    )
+    inventory = service.add(
+        Inventory(settings.inventory_url, name="inventory", timeout=ASK_INVENTORY)
+    )
+    events, deadlines = EventLog(db), Deadlines(db)
+    fulfilment = Fulfilment(events, Outbox(db), deadlines, deadline=settings.order_deadline)
+    placement = Placement(db, IdempotencyKeys(db), Catalogue(db, inventory), fulfilment)
+    service.add(Relay(db, Publisher(broker)))
+    service.add(Consumer(broker, QUEUE, exactly_once(db, QUEUE, handlers(fulfilment))))
+    service.add(
+        DeadlineScanner(db, {DEADLINE: fulfilment.deadline_passed, REPEAT: fulfilment.repeat})
+    )
+    service.background("saga count", lambda: _count_sagas(db))
+    service.serve(routes(db, events, placement), auth=Authenticator(settings.jwks))
+    return service
+
+
+async def _count_sagas(db: Database) -> None:
+    active = 0
+    gauge("weft.saga.active", "{saga}", "Orders that are not finished.", lambda: active)
+    while True:
+        active = await store.active(db)
+        await asyncio.sleep(COUNT_EVERY)
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    run(build, OrdersSettings)
