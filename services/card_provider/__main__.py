@@ -1,0 +1,3 @@
+from services.card_provider.app import main
+
+main()

@@ -1,0 +1,39 @@
+"""The wiring of the simulated card provider."""
+
+from pathlib import Path
+
+from services.card_provider.api import ApiKey, routes
+from services.card_provider.notices import Notices
+from weft import __version__
+from weft.http import HttpClient
+from weft.postgres import Database
+from weft.service import Service, run
+from weft.settings import Secret, ServiceSettings
+from weft.webhooks import key_of
+
+
+class CardProviderSettings(ServiceSettings, frozen=True, kw_only=True):
+    port: int = 8108
+    database_url: Secret
+    payments_url: str = "http://127.0.0.1:8103"
+    """Where the webhook is."""
+    card_provider_key: Secret
+    """What customers authenticate with."""
+    webhook_secret: Secret
+    """What the webhook is signed with: whsec_ and 24 to 64 bytes in base64."""
+
+
+def build(settings: CardProviderSettings) -> Service:
+    """Return the service, not yet started. Raises SettingsError for a wrong webhook secret."""
+    key_of(settings.webhook_secret)
+    service = Service("card_provider", settings, version=__version__)
+    db = service.add(Database(settings.database_url, schema=Path(__file__).with_name("schema")))
+    client = HttpClient(settings.payments_url, name="payments", retries=0)
+    service.add(Notices(db, client, settings.webhook_secret))
+    service.serve(routes(db), auth=ApiKey(settings.card_provider_key))
+    return service
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    run(build, CardProviderSettings)

@@ -1,0 +1,162 @@
+"""Makes the open calls of the card provider, until each has an answer."""
+
+import asyncio
+import contextlib
+import random
+from typing import Final
+
+from services.payments import store
+from services.payments.messages import OPENED, Book
+from services.payments.provider import Answer, Provider
+from services.payments.store import OpenCall
+from weft.errors import Unavailable
+from weft.postgres import Database, retry_on_conflict
+from weft.telemetry import attach, detach, get_logger
+
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 10.0
+"""Seconds between two calls for the same payment, at first and at most."""
+PENDING_PAUSE: Final = 5.0
+"""Seconds after which a pending authorisation is asked for; the webhook mostly comes before."""
+SCAN: Final = 1.0
+"""Seconds at most between two looks for calls that other instances left."""
+SPARE: Final = 5.0
+"""Seconds that a claim outlives the call's deadline."""
+
+log = get_logger(__name__)
+
+
+class Caller:
+    """Component. Claims due calls, at most `concurrency` at a time, and records their answers.
+
+    `call_timeout` (seconds) is what a call may take at most; a claim lapses a little later, so
+    that the calls of an instance that died are made by another. `instance` names this slot: a new
+    process in it takes up at once what the last one left.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        book: Book,
+        provider: Provider,
+        *,
+        instance: str,
+        call_timeout: float,
+        concurrency: int = 64,
+    ) -> None:
+        self.name = "provider calls"
+        self._db = db
+        self._book = book
+        self._provider = provider
+        self._instance = instance
+        self._lease = call_timeout + SPARE
+        self._concurrency = concurrency
+        self._awake = asyncio.Event()
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.Task[None] | None = None
+        self._told = False
+
+    async def start(self) -> None:
+        """Begin to make calls."""
+        self._db.signals.connect(OPENED, self._awake.set)
+        self._loop = asyncio.create_task(self._run(), name=self.name)
+
+    async def check(self) -> None:
+        """Raise if no calls are made."""
+        if self._loop is None or self._loop.done():
+            raise Unavailable(self.name, "not running")
+
+    async def stop(self) -> None:
+        """Claim nothing more and wait for the calls in hand."""
+        if self._loop is not None:
+            self._loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop
+        try:
+            await asyncio.gather(*self._in_hand)
+        finally:
+            for task in self._in_hand:
+                task.cancel()
+
+    async def _run(self) -> None:
+        taken_up = False
+        while True:
+            self._awake.clear()
+            try:
+                if not taken_up:
+                    await store.unclaim(self._db, instance=self._instance)
+                    taken_up = True
+                pause = await self._claim()
+            except Unavailable:
+                pause = SCAN * random.uniform(0.5, 1)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._awake.wait()
+
+    async def _claim(self) -> float:
+        """Begin what is due and fits; return the seconds until it is worth looking again."""
+        free = self._concurrency - len(self._in_hand)
+        if free <= 0:
+            return SCAN
+        calls = await store.claim(self._db, instance=self._instance, limit=free, lease=self._lease)
+        for call in calls:
+            task = asyncio.create_task(self._perform(call), name=f"{self.name}: {call.call}")
+            self._in_hand.add(task)
+            task.add_done_callback(self._done)
+        if len(calls) == free:
+            return SCAN
+        due = await store.next_due(self._db)
+        return SCAN if due is None else min(SCAN, due)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._in_hand.discard(task)
+        if len(self._in_hand) == self._concurrency - 1:
+            self._awake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.exception("provider call failed", error)
+
+    async def _perform(self, call: OpenCall) -> None:
+        token = attach(call.carrier)
+        try:
+            answer = await self._provider.perform(call)
+        except Unavailable as error:
+            self._away(error)
+            await self._postpone(call, pause(call.attempts))
+        else:
+            self._back()
+            await self._record(call, answer)
+        finally:
+            detach(token)
+
+    async def _record(self, call: OpenCall, answer: Answer) -> None:
+        if answer.outcome is None:
+            await self._postpone(call, PENDING_PAUSE, inquire=True)
+            return
+        # Without its database the claim lapses, and the call is made again.
+        with contextlib.suppress(Unavailable):
+            await retry_on_conflict(lambda: self._conclude(call, answer))
+
+    async def _conclude(self, call: OpenCall, answer: Answer) -> None:
+        async with self._db.transaction() as tx:
+            await self._book.conclude(tx, call.payment_id, answer.outcome, reason=answer.reason)
+
+    async def _postpone(self, call: OpenCall, due_in: float, *, inquire: bool = False) -> None:
+        with contextlib.suppress(Unavailable):
+            await store.postpone(self._db, call, due_in=due_in, inquire=inquire)
+        self._awake.set()
+
+    def _away(self, error: Unavailable) -> None:
+        if not self._told:
+            log.warning("card provider does not answer, calling again", **{"weft.why": error.why})
+        self._told = True
+
+    def _back(self) -> None:
+        if self._told:
+            log.info("card provider answers")
+        self._told = False
+
+
+def pause(attempts: int) -> float:
+    """Return the seconds to wait after the `attempts`th call: doubled each time, with jitter."""
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts - 1, 16))
+    return longest * random.uniform(0.5, 1)
