@@ -6,6 +6,7 @@ from weft.http.breaker import BreakerPolicy
 from weft.http.client import ClientResponse, HttpClient
 from weft.http.front import unauthenticated
 from weft.http.identity import ANONYMOUS, Authentication, Identity
+from weft.http.openapi import openapi, specification
 from weft.http.problem import FieldError, Problem, ProblemDocument, busy
 from weft.http.proxy import forward
 from weft.http.reply import Reply
@@ -36,5 +37,7 @@ __all__ = [
     "busy",
     "forward",
     "new_private_key",
+    "openapi",
+    "specification",
     "unauthenticated",
 ]

@@ -98,7 +98,7 @@ class Endpoint:
         return response
 
     async def _respond(self, request: Request, refusal: Refusal | None) -> StreamResponse:
-        self._front.admit(self._route)
+        self._front.admit(self._route, request.headers)
         if refusal is not None:
             raise refusal
         return render(await self._call(request), self._route.status)

@@ -61,21 +61,28 @@ class Front:
             return identity, _forbidden(route.scope)
         return identity, None
 
-    def admit(self, route: Route) -> None:
-        """Raise Problem 503 before the service is ready and while it drains."""
+    def admit(self, route: Route, headers: Mapping[str, str]) -> None:
+        """Raise Problem 503 before the service is ready and while it drains, 400 for bad headers."""
         if not self.is_open and not route.probe:
             raise busy("The service is starting or stopping.")
+        if not all(map(_is_readable, headers.values())):
+            raise Problem(400, detail="A header is not UTF-8.")
 
     def carrier(self, headers: Mapping[str, str], identity: Identity) -> Mapping[str, str]:
         """Return the headers for telemetry: at the edge, without a stranger's trace."""
-        if not self.edge or identity is not ANONYMOUS:
+        dropped = _TRACE_HEADERS if self.edge and identity is ANONYMOUS else ()
+        if all(map(str.isascii, headers.values())) and not any(map(headers.__contains__, dropped)):
             return headers
-        if not any(name in headers for name in _TRACE_HEADERS):
-            return headers
-        own = CIMultiDict(headers)
-        for name in _TRACE_HEADERS:
+        kept = ((name, value) for name, value in headers.items() if _is_readable(value))
+        own = CIMultiDict(kept)
+        for name in dropped:
             own.popall(name, None)
         return own
+
+
+def _is_readable(value: str) -> bool:
+    """Tell whether a header came as UTF-8; where not, aiohttp has put surrogates in its place."""
+    return value.isascii() or not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def unauthenticated(detail: str) -> Problem:
