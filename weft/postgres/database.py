@@ -14,7 +14,7 @@ from weft.postgres.errors import translate
 from weft.postgres.maintenance import Maintenance
 from weft.postgres.migrations import migrate
 from weft.postgres.signals import Signals
-from weft.postgres.statement import Connection, run
+from weft.postgres.statement import Connection, end, run
 from weft.postgres.transaction import Transaction
 from weft.settings import Secret
 from weft.telemetry import get_logger
@@ -82,14 +82,15 @@ class Database:
     async def stop(self) -> None:
         """Wait until every connection has been given back, then close them."""
         await self._maintenance.stop()
-        pool, self._pool = self._pool, None
-        if pool is None:
+        if self._pool is None:
             return
         try:
-            await pool.close()
+            await self._pool.close()
         except asyncio.CancelledError:
-            pool.terminate()
+            self._pool.terminate()
             raise
+        finally:
+            self._pool = None
 
     def transaction(self, *, cause: str | None = None) -> Transaction:
         """Return a transaction for `async with`; `cause` is the id of the message it handles."""
@@ -130,7 +131,7 @@ class Database:
     async def release(self, connection: Connection) -> None:
         """Take a connection back; a transaction that is still open on it is rolled back."""
         if self._pool is None:
-            connection.terminate()
+            end(connection)
             return
         try:
             await self._pool.release(connection, timeout=self._acquire_timeout)

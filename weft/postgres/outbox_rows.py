@@ -66,10 +66,12 @@ class OutboxRows:
         ready = [_row(record) for record in records if not record["held"]]
         return ready, [record["id"] for record in records if record["held"]]
 
-    async def settle(self, dispatched: Dispatched, held: Sequence[int]) -> None:
-        """Write down what became of the rows."""
-        if dispatched.confirmed:
-            await self._db.execute(_DELETE, *self._fence, [row.id for row in dispatched.confirmed])
+    async def settle(self, dispatched: Dispatched, held: Sequence[int]) -> bool:
+        """Write down what became of the rows. Return False if somebody else has done it for some.
+
+        That is so when the lease was lost without our knowing.
+        """
+        deleted = await self._delete(dispatched.confirmed)
         if dispatched.refused:
             ids = [row.id for row, _ in dispatched.refused]
             waits = [_wait(row.attempts) for row, _ in dispatched.refused]
@@ -78,6 +80,7 @@ class OutboxRows:
             await self._db.execute(_HOLD, *self._fence, waiting)
         if any(row.attempts and row.key is not None for row in dispatched.confirmed):
             await self.free()
+        return deleted
 
     async def free(self) -> None:
         """Make ready again what waits for no refused row of its key any more."""
@@ -87,6 +90,12 @@ class OutboxRows:
         """Return the number of rows and the age of the oldest in seconds."""
         row = await self._db.fetchrow(_BACKLOG)
         return (row["rows"], row["age"]) if row else (0, 0.0)
+
+    async def _delete(self, confirmed: Sequence[Row]) -> bool:
+        if not confirmed:
+            return True
+        ids = [row.id for row in confirmed]
+        return await self._db.execute(_DELETE, *self._fence, ids) == f"DELETE {len(ids)}"
 
 
 def _wait(attempts: int) -> float:

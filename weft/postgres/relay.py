@@ -139,8 +139,8 @@ class Relay:
         if ready:
             result = await dispatch(self._publisher, ready, allowed=lambda: self._lease.held)
             relay_metrics.count(result)
-        if ready or held:
-            await rows.settle(result, held)
+        if (ready or held) and not await rows.settle(result, held):
+            await self._lease.renew()
         return bool(ready or held), result.away
 
     async def _idle(self) -> None:

@@ -1,5 +1,6 @@
 """One statement on one connection: recorded, with errors that callers can act on."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 
@@ -20,6 +21,12 @@ def is_closed(connection: Connection) -> bool:
         return connection.is_closed()
     except asyncpg.InterfaceError:  # the pool has taken it back because it was closed
         return True
+
+
+def end(connection: Connection) -> None:
+    """Close the connection at once; the pool makes a new one."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def run(

@@ -9,7 +9,7 @@ import asyncpg
 from weft.errors import Unavailable
 from weft.postgres.address import Address
 from weft.postgres.errors import TransactionAborted
-from weft.postgres.statement import Connection, is_closed, run
+from weft.postgres.statement import Connection, end, is_closed, run
 
 
 class Source(Protocol):
@@ -108,7 +108,7 @@ class Transaction:
         try:
             await run(connection.execute, connection, self._source.address, "ROLLBACK", ())
         except (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection.terminate()
+            end(connection)
 
     def _open(self) -> Connection:
         if self._connection is None:
