@@ -1,0 +1,205 @@
+"""RabbitMQ: a private node, with users of least rights and the mesh's exchanges."""
+
+import base64
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable
+from typing import Any, Final
+
+from stack.credentials import ADMIN, MONITORING, VHOST
+from stack.home import ROOT, write, write_json
+from stack.parts import Found
+from stack.ports import BIND
+from stack.probe import http_ok
+from stack.program import Program
+from stack.services import SERVICES, Service
+from stack.system import System
+
+UNROUTED_MOST: Final = 10_000
+"""Events that no queue wants are kept up to this number, the newest."""
+_ERL_ARGUMENTS: Final = (
+    "-kernel inet_dist_use_interface {127,0,0,1}",
+    # Schedulers that spin for work cost a laptop more than they give it.
+    "+sbwt none +sbwtdcpu none +sbwtdio none",
+)
+
+
+def program(system: System, found: Found) -> Program:
+    home, ports = system.home, system.ports
+    data = home.data("rabbitmq")
+    own = home.config / "rabbitmq"
+    management = ports.url("rabbitmq-management")
+    port = ports.of("rabbitmq")
+    return Program(
+        id="rabbitmq",
+        name="rabbitmq",
+        kind="backing",
+        port=port,
+        command=(found.binaries["rabbitmq-server"],),
+        directory=data,
+        environment={
+            "HOME": str(data),
+            "RUNNING_UNDER_SYSTEMD": "true",
+            "RABBITMQ_NODENAME": "weft@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": BIND,
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(ports.of("rabbitmq-distribution")),
+            "ERL_EPMD_ADDRESS": BIND,
+            "ERL_EPMD_PORT": str(ports.of("epmd")),
+            "RABBITMQ_CONFIG_FILE": str(ROOT / "rabbitmq" / "rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILES": str(own / "conf.d" / "*.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(own / "enabled_plugins"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_MNESIA_BASE": str(data / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(data / "log"),
+            "RABBITMQ_PID_FILE": str(data / "pid"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(_ERL_ARGUMENTS),
+            # The node reads its definitions when it starts: new ones are a reason to.
+            "WEFT_DEFINITIONS_DIGEST": _digest(_definitions(system)),
+        },
+        probe=http_ok(
+            f"{management}/api/health/checks/port-listener/{port}",
+            user=MONITORING,
+            password=system.credentials.password(f"rabbitmq-{MONITORING}"),
+        ),
+        stop_seconds=30,
+    )
+
+
+def prepare(system: System, found: Found) -> None:
+    """Write its addresses and definitions; the node reads both at every start."""
+    del found
+    system.home.data("rabbitmq").mkdir(mode=0o700, exist_ok=True)
+    folder = system.home.config / "rabbitmq"
+    definitions_file = system.credentials.path("rabbitmq-definitions.json")
+    write(folder / "conf.d" / "10-addresses.conf", _addresses(system, definitions_file))
+    plugins = (ROOT / "rabbitmq" / "enabled_plugins").read_text(encoding="utf-8")
+    write(folder / "enabled_plugins", plugins)
+    write_json(definitions_file, _definitions(system))
+
+
+def _definitions(system: System) -> dict[str, Any]:
+    return definitions(system.credentials.password, SERVICES)
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _addresses(system: System, definitions_file: Any) -> str:
+    ports = system.ports
+    return "\n".join(
+        [
+            f"management.tcp.ip = {BIND}",
+            f"management.tcp.port = {ports.of('rabbitmq-management')}",
+            f"prometheus.tcp.ip = {BIND}",
+            f"prometheus.tcp.port = {ports.of('rabbitmq-metrics')}",
+            f"load_definitions = {shlex.quote(str(definitions_file))}",
+            "",
+        ]
+    )
+
+
+def definitions(password: Any, services: Iterable[Service]) -> dict[str, Any]:
+    """Return the node's definitions; `password(name)` gives each user's."""
+    users = [service for service in services if service.broker]
+    names = [(ADMIN, ["administrator"]), (MONITORING, ["monitoring"])]
+    names += [(service.name, []) for service in users]
+    return {
+        "vhosts": [{"name": "/"}, {"name": VHOST}],
+        "users": [_user(name, password(f"rabbitmq-{name}"), tags) for name, tags in names],
+        "permissions": [
+            _permission(ADMIN, "/", ".*", ".*", ".*"),
+            _permission(ADMIN, VHOST, ".*", ".*", ".*"),
+            _permission(MONITORING, VHOST, "^$", "^$", "^$"),
+            *(_service_permission(service) for service in users),
+        ],
+        "topic_permissions": [_topic_permission(service) for service in users],
+        "exchanges": [
+            _exchange("weft.events", "topic", {"alternate-exchange": "weft.unrouted"}),
+            _exchange("weft.unrouted", "fanout", {}),
+            _exchange("weft.commands", "direct", {}),
+        ],
+        "queues": [
+            {
+                "name": "weft.unrouted",
+                "vhost": VHOST,
+                "durable": True,
+                "auto_delete": False,
+                "arguments": {
+                    "x-queue-type": "quorum",
+                    "x-max-length": UNROUTED_MOST,
+                    "x-overflow": "drop-head",
+                },
+            }
+        ],
+        "bindings": [
+            {
+                "source": "weft.unrouted",
+                "vhost": VHOST,
+                "destination": "weft.unrouted",
+                "destination_type": "queue",
+                "routing_key": "",
+                "arguments": {},
+            }
+        ],
+    }
+
+
+def _service_permission(service: Service) -> dict[str, str]:
+    own = rf"{service.name}\..*"
+    shared = [r"weft\.events"] if service.publishes else []
+    shared += [r"weft\.commands"] if service.commands else []
+    return _permission(
+        service.name,
+        VHOST,
+        f"^{own}$",
+        f"^({'|'.join([own, *shared])})$",
+        # To bind its queues to the mesh's exchanges it must be allowed to read these.
+        rf"^({own}|weft\.events|weft\.commands)$",
+    )
+
+
+def _topic_permission(service: Service) -> dict[str, str]:
+    return {
+        "user": service.name,
+        "vhost": VHOST,
+        "exchange": "weft.events",
+        "write": rf"^({'|'.join(service.publishes)})\." if service.publishes else "^$",
+        "read": ".*",
+    }
+
+
+def _permission(user: str, vhost: str, configure: str, write: str, read: str) -> dict[str, str]:
+    rights = {"configure": configure, "write": write, "read": read}
+    return {"user": user, "vhost": vhost, **rights}
+
+
+def _exchange(name: str, kind: str, arguments: dict[str, str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "vhost": VHOST,
+        "type": kind,
+        "durable": True,
+        "auto_delete": False,
+        "internal": False,
+        "arguments": arguments,
+    }
+
+
+def _user(name: str, password: str, tags: list[str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "password_hash": password_hash(password),
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": tags,
+    }
+
+
+def password_hash(password: str) -> str:
+    """Return RabbitMQ's salted hash. The passwords are random, so the salt may follow from them:
+    the definitions stay the same from start to start, and the node can skip them."""
+    salt = hashlib.sha256(b"salt" + password.encode()).digest()[:4]
+    digest = hashlib.sha256(salt + password.encode()).digest()
+    return base64.b64encode(salt + digest).decode("ascii")

@@ -1,0 +1,210 @@
+"""The commands that start, stop and watch the system."""
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+import typer
+
+from stack import addresses, launch, parts, services, status, stop
+from stack.backing.postgres import ProvisionError
+from stack.cli import following, show
+from stack.credentials import NoCredentialsError
+from stack.home import NotOursError
+from stack.lock import BusyError
+from stack.supervisor import SupervisorError
+from stack.system import System
+from stack.tokens import SCOPES, Token, sign
+from weft.settings import SettingsError, duration
+
+FAILED: Final = 1
+USAGE: Final = 2
+_POLL: Final = 0.25
+_DEMO_TTL: Final = 12 * 3600.0
+
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    commands: list[Callable[..., None]] = [up, down, show_status, scale, token, env, logs, reset]
+    for command in commands:
+        name = command.__name__.removeprefix("show_")
+        app.command(name)(command)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what can go wrong into a line and an exit code."""
+    try:
+        yield
+    except SettingsError as error:
+        show.error(str(error))
+        raise typer.Exit(USAGE) from None
+    except launch.PortsTakenError as error:
+        show.ports_taken(error)
+        raise typer.Exit(FAILED) from None
+    except launch.StartError as error:
+        show.failure(str(error), error.log, error.last_lines)
+        raise typer.Exit(FAILED) from None
+    except parts.PartFailed as error:
+        show.failure(str(error), error.log, list(error.last_lines))
+        raise typer.Exit(FAILED) from None
+    except (
+        parts.UnsupportedHost,
+        BusyError,
+        NoCredentialsError,
+        NotOursError,
+        ProvisionError,
+        SupervisorError,
+        TimeoutError,
+    ) as error:
+        show.error(str(error))
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        show.error("interrupted")
+        raise typer.Exit(FAILED) from None
+
+
+def up() -> None:
+    """Start the whole system. What is missing on this machine is installed first."""
+    with _told():
+        system = System.load()
+        missing = parts.missing()
+        if missing:
+            parts.check_host()
+            parts.authorize(missing)
+        began = time.monotonic()
+        with show.Start(lambda: _welcome(system)) as report:
+            launch.up(system, report)
+        show.all_ready(time.monotonic() - began)
+        _welcome(system)
+
+
+def down() -> None:
+    """Stop the whole system."""
+    with _told():
+        began = time.monotonic()
+        if stop.down(System.load()):
+            show.note(f"stopped in {time.monotonic() - began:.1f} s")
+        else:
+            show.note("nothing was running")
+
+
+def show_status(
+    as_json: Json = False,
+    total: Annotated[
+        bool, typer.Option("--total", help="Also the memory of all together.")
+    ] = False,
+    wait: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Until all is ready, else exit code 1."),
+    ] = None,
+) -> None:
+    """Show what each part of the system is doing."""
+    with _told():
+        system = System.load()
+        entries = status.entries(system)
+        deadline = time.monotonic() + (wait or 0.0)
+        while time.monotonic() < deadline and not _all_ready(entries):
+            time.sleep(_POLL)
+            entries = status.entries(system)
+        if as_json:
+            typer.echo(json.dumps([entry.as_json() for entry in entries], indent=2))
+        else:
+            show.table(entries, status.total_memory_bytes(system) if total else None)
+        if wait is not None and not _all_ready(entries):
+            raise typer.Exit(FAILED)
+
+
+def scale(
+    name: Annotated[str, typer.Argument(help="A service, such as orders.")],
+    count: Annotated[int, typer.Argument(min=0, max=services.MOST_INSTANCES)],
+) -> None:
+    """Run that many instances of a service on this machine."""
+    with _told():
+        if services.find(name) is None:
+            known = ", ".join(service.name for service in services.SERVICES)
+            show.error(f"{name} is not a service: expected one of {known}")
+            raise typer.Exit(USAGE)
+        launch.scale(System.load(), name, count)
+        show.note(f"{name}: {count} ready")
+
+
+def token(
+    subject: Annotated[str, typer.Option(help="The user that the token speaks for.")],
+    scope: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    ttl: Annotated[str, typer.Option(help="How long it is good: 30s, 15m, 12h.")] = "1h",
+    as_json: Json = False,
+) -> None:
+    """Print a token for a local system."""
+    with _told():
+        made = _token(System.load(), subject, scope or [], ttl)
+        typer.echo(json.dumps(made.as_json()) if as_json else made.text)
+
+
+def env(as_json: Json = False) -> None:
+    """Print where everything is, passwords too, for a shell: eval "$(weft env)"."""
+    with _told():
+        variables = addresses.environment(System.load())
+        if as_json:
+            typer.echo(json.dumps(variables, indent=2))
+            return
+        for name, value in variables.items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def logs(
+    names: Annotated[list[str] | None, typer.Argument(help="Programs, such as orders.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Of each, from its end.")] = 20,
+) -> None:
+    """Show the log files of services and backing parts."""
+    with _told():
+        following.show(System.load().home, names or [], lines=lines, follow=follow)
+
+
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Stop the system and delete all its data."""
+    with _told():
+        home = System.load().home
+        if not home.exists():
+            show.note(f"{home.path} holds nothing of Weft")
+            return
+        if not yes and not typer.confirm(f"Delete all data of this system in {home.path}?"):
+            raise typer.Exit(FAILED)
+        stop.down(System.load())
+        home.empty()
+        show.note(f"{home.path} is empty")
+
+
+def _all_ready(entries: list[status.Entry]) -> bool:
+    return all(entry.state == "ready" for entry in entries)
+
+
+def _token(system: System, subject: str, scopes: list[str], ttl: str) -> Token:
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown:
+        raise SettingsError(f"--scope {unknown[0]}: expected one of {', '.join(SCOPES)}")
+    if not subject.isprintable() or not subject.strip():
+        raise SettingsError("--subject: expected a name")
+    try:
+        seconds = duration(ttl)
+    except ValueError:
+        raise SettingsError(f"--ttl {ttl}: expected a duration such as 30s, 15m or 12h") from None
+    return sign(system.credentials.token_key(), subject=subject, scopes=scopes, ttl=seconds)
+
+
+def _welcome(system: System) -> None:
+    demo: Any = sign(
+        system.credentials.token_key(),
+        subject="demo",
+        scopes=["orders:read", "orders:write", "inventory:write"],
+        ttl=_DEMO_TTL,
+    )
+    show.welcome(system.ports, demo.text)

@@ -1,0 +1,127 @@
+"""WEFT_HOME: where a system keeps what it needs to know and what it writes."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+"""The checkout: the services are started in it, and each part's own config folder stands in it."""
+_SOCKET_PATH_BYTES: Final = 107 - len(".4194304")
+"""What the kernel allows, less the suffix under which supervisord binds before it renames."""
+_MARK: Final = ".weft"
+
+
+class NotOursError(Exception):
+    """The folder holds something that Weft did not put there."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders of a system under `path`."""
+
+    path: Path
+
+    @property
+    def secrets(self) -> Path:
+        return self.path / "secrets"
+
+    @property
+    def config(self) -> Path:
+        """Rendered files: targets, definitions, the supervisor's programs."""
+        return self.path / "config"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    def data(self, part: str) -> Path:
+        return self.path / "data" / part
+
+    def log(self, program: str) -> Path:
+        return self.logs / f"{program}.log"
+
+    @property
+    def socket(self) -> Path:
+        """The supervisor's socket; in a short folder where the path would be too long for one."""
+        usual = self.run / "supervisor.sock"
+        if len(os.fsencode(usual)) <= _SOCKET_PATH_BYTES:
+            return usual
+        digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
+        return Path("/tmp") / f"weft-{os.geteuid()}-{digest}" / "supervisor.sock"  # noqa: S108  # made 0700, checked to be ours
+
+    def make(self) -> None:
+        """Make the folders. Others may pass through (PostgreSQL's user does), and read nothing."""
+        new = not self.path.exists() or not any(self.path.iterdir())
+        if not new and not (self.path / _MARK).exists():
+            raise NotOursError(f"{self.path} is neither empty nor a home of Weft")
+        for folder in (self.path, self.path / "data"):
+            folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+            folder.chmod(0o711)
+        for folder in (self.secrets, self.config, self.logs, self.run):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        (self.path / _MARK).touch()
+        self._make_socket_folder()
+
+    def _make_socket_folder(self) -> None:
+        folder = self.socket.parent
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if status.st_uid != os.geteuid() or folder.is_symlink():
+            raise NotOursError(f"{folder} belongs to another user")
+
+    def exists(self) -> bool:
+        return (self.path / _MARK).exists()
+
+    def empty(self) -> None:
+        """Remove everything in it, and the folder itself where that is allowed."""
+        if not self.exists():
+            return
+        for entry in self.path.iterdir():
+            if entry.name == _MARK:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        (self.path / _MARK).unlink()
+
+    def size_bytes(self) -> int:
+        """Return what its files take; files that vanish meanwhile count nothing."""
+        total = 0
+        for folder, _, files in os.walk(self.path):
+            for file in files:
+                try:
+                    total += (Path(folder) / file).lstat().st_blocks * 512
+                except OSError:
+                    continue
+        return total
+
+
+def write(path: Path, text: str, *, mode: int = 0o600) -> bool:
+    """Replace `path` by `text` at once; return whether that changed anything."""
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return False
+    except OSError:
+        pass
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    partial.replace(path)
+    return True
+
+
+def write_json(path: Path, value: Any, *, mode: int = 0o600) -> bool:
+    """The same for a JSON value."""
+    return write(path, json.dumps(value, indent=2) + "\n", mode=mode)

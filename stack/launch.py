@@ -1,0 +1,235 @@
+"""Starts the system: installs what is missing, starts each part as soon as it is there."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from stack import backing, log_shipping, parts, plan, ports, processes, services, stop
+from stack.backing import postgres
+from stack.building import Builder
+from stack.lock import lock
+from stack.probe import NotReadyError
+from stack.program import Program
+from stack.supervisor import Process, Supervisor, SupervisorError
+from stack.system import System
+
+FIRST: Final = ("rabbitmq", "postgres", "valkey", "otel-collector")
+"""What the services are started after; the other parts may come while orders are taken."""
+START_SECONDS: Final = 180.0
+"""What a program may take to be ready, on a machine that is busy compiling."""
+_TRIES: Final = 3
+_TICK: Final = 0.1
+_LAST_LINES: Final = 15
+
+
+class StartError(Exception):
+    """A program did not start: its `log`, and the last lines of it."""
+
+    def __init__(self, name: str, why: str, log: Path) -> None:
+        super().__init__(f"{name}: {why}")
+        self.log = log
+        self.last_lines = last_lines(log)
+
+
+class PortsTakenError(Exception):
+    """Ports that the system needs belong to others."""
+
+    def __init__(self, taken: list[ports.Taken]) -> None:
+        super().__init__("; ".join(map(str, taken)))
+        self.taken = taken
+
+
+class Report(Protocol):
+    """Who watches the start."""
+
+    def will_install(self, plan: parts.Plan) -> None: ...
+    def installing(self, builder: Builder) -> None: ...
+    def installed(self, name: str) -> None: ...
+    def ready(self, program: Program, seconds: float) -> None: ...
+    def takes_orders(self) -> None: ...
+
+
+def up(system: System, report: Report) -> None:
+    """Start what does not run yet, and return when everything is ready.
+
+    Whatever goes wrong leaves nothing running that did not run before. Raises StartError,
+    PortsTakenError, parts.PartFailed, parts.UnsupportedHost, BusyError, ProvisionError,
+    SupervisorError.
+    """
+    missing = parts.missing()
+    if missing:
+        parts.check_host()
+        report.will_install(parts.plan(missing))
+    supervisor = Supervisor(system.home)
+    ran_before = supervisor.answers()
+    if not ran_before:
+        processes.kill_all(system.home)
+        _check_ports(system)
+    system.home.make()
+    with lock(system.home):
+        system.credentials.make([service.name for service in services.SERVICES])
+        services.remember(system)
+        if "postgres" not in missing:
+            postgres.check_reachable(system)
+        with _nothing_left(system, unless=ran_before), Builder(system.home, missing) as builder:
+            _Launch(system, supervisor, report, builder).run()
+
+
+def last_lines(log: Path) -> list[str]:
+    """Return the end of a log file."""
+    try:
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def _nothing_left(system: System, *, unless: bool) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if not unless:
+            stop.down(system)
+        raise
+
+
+def _check_ports(system: System) -> None:
+    wanted = list(system.ports.all().items())
+    for service in services.present():
+        instances = range(services.instances(system)[service.name])
+        wanted += [(service.name, services.port(system, service, each)) for each in instances]
+    if taken := ports.taken(dict.fromkeys(wanted)):
+        raise PortsTakenError(taken)
+
+
+class _Launch:
+    def __init__(
+        self, system: System, supervisor: Supervisor, report: Report, builder: Builder
+    ) -> None:
+        self._system = system
+        self._supervisor = supervisor
+        self._report = report
+        self._builder = builder
+        self._programs: dict[str, Program] = {}
+        self._since: dict[str, float] = {}
+        self._ready: set[str] = set()
+        self._pending: set[str] | None = None
+        self._found: dict[str, parts.Found] = {}
+        self._services_started = False
+        self._takes_orders = False
+
+    def run(self) -> None:
+        while True:
+            self._builder.check()
+            pending = set(self._builder.pending)
+            self._start_what_is_new(pending)
+            self._watch()
+            if pending:
+                self._report.installing(self._builder)
+            elif self._ready >= {*backing.NAMES, log_shipping.NAME, *self._service_ids()}:
+                return
+            time.sleep(_TICK)
+
+    def _service_ids(self) -> set[str]:
+        return {program.id for program in services.programs(self._system)}
+
+    def _start_what_is_new(self, pending: set[str]) -> None:
+        new: list[Program] = []
+        if pending != self._pending:
+            for name in sorted((self._pending or set()) - pending):
+                self._report.installed(name)
+            self._pending = pending
+            self._found |= {one.name: one for one in plan.found({*pending, *self._found})}
+            there = (one for name, one in self._found.items() if name not in self._programs)
+            new += [backing.prepare(self._system, one) for one in there]
+        if not self._services_started and self._found.keys() >= set(FIRST) and self._provisioned():
+            self._services_started = True
+            new += [log_shipping.program(self._system), *services.programs(self._system)]
+        if new:
+            self._start(new)
+
+    def _start(self, new: list[Program]) -> None:
+        self._programs |= {program.id: program for program in new}
+        self._since |= {program.id: time.monotonic() for program in new}
+        self._supervisor.configure(list(self._programs.values()))
+        if self._supervisor.answers():
+            self._supervisor.apply()
+        else:
+            self._supervisor.start()
+
+    def _provisioned(self) -> bool:
+        """Whether the services' databases are there; made as soon as PostgreSQL answers."""
+        found = self._found["postgres"]
+        databases = [service.name for service in services.SERVICES if service.database]
+        if not postgres.is_provisioned(self._system, found, databases):
+            if _answers(backing.program(self._system, found)) is not None:
+                return False
+            postgres.provision(self._system, found, databases)
+        return True
+
+    def _watch(self) -> None:
+        known = self._supervisor.processes()
+        waiting = [one for one in self._programs.values() if one.id not in self._ready]
+        with ThreadPoolExecutor(max(1, len(waiting))) as pool:
+            answers = list(pool.map(_answers, waiting))
+        for program, answer in zip(waiting, answers, strict=True):
+            process = known.get(program.id)
+            if answer is None and process is not None and process.alive:
+                self._ready.add(program.id)
+                self._report.ready(program, time.monotonic() - self._since[program.id])
+            else:
+                self._check(program, process, answer)
+        if not self._takes_orders and self._ready >= {*FIRST, *self._service_ids()}:
+            self._takes_orders = True
+            self._report.takes_orders()
+
+    def _check(self, program: Program, process: Process | None, answer: str | None) -> None:
+        log = self._system.home.log(program.id)
+        if process is not None and process.dying and process.starts >= _TRIES:
+            raise StartError(program.id, process.error or "ends as soon as it is started", log)
+        if time.monotonic() - self._since[program.id] > START_SECONDS:
+            raise StartError(program.id, f"not ready after {START_SECONDS:.0f} s: {answer}", log)
+
+
+def _answers(program: Program) -> str | None:
+    """None if the program is ready, else why not."""
+    try:
+        program.probe()
+    except NotReadyError as error:
+        return str(error)
+    return None
+
+
+def scale(system: System, name: str, count: int) -> None:
+    """Run `count` instances of a service; return when they are ready. Raises as `up` does."""
+    service = services.find(name)
+    supervisor = Supervisor(system.home)
+    if service is None or not supervisor.answers():
+        raise SupervisorError("the system does not run: start it with `weft up`")
+    with lock(system.home):
+        before = services.instances(system)[name]
+        if not service.shares_port:
+            extra = range(before, count)
+            wanted = [(name, services.port(system, service, instance)) for instance in extra]
+            if taken := ports.taken(wanted):
+                raise PortsTakenError(taken)
+        services.set_instances(system, name, count)
+        programs = plan.programs(system)
+        supervisor.configure(programs)
+        supervisor.apply()
+        backing.prometheus.write_targets(system)
+        _wait(system, supervisor, [one for one in programs if one.name == name])
+
+
+def _wait(system: System, supervisor: Supervisor, programs: list[Program]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    for program in programs:
+        while (answer := _answers(program)) is not None:
+            process = supervisor.processes().get(program.id)
+            died = process is not None and process.dying and process.starts >= _TRIES
+            if died or time.monotonic() > deadline:
+                raise StartError(program.id, answer, system.home.log(program.id))
+            time.sleep(_TICK)

@@ -1,0 +1,164 @@
+"""The services of the system, what each may use, and the programs that run them."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from stack.addresses import peers
+from stack.home import ROOT, write_json
+from stack.ports import BIND
+from stack.probe import http_ok
+from stack.program import Program
+from stack.system import System
+
+MOST_INSTANCES: Final = 50
+DRAIN_SECONDS: Final = 15
+"""What a service may take to end: its drain, and its last telemetry."""
+_STACK_ONLY: Final = {"WEFT_HOME", "WEFT_PORT_BASE", "WEFT_PARTS_DIR", "WEFT_SUPERVISED"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A service: what it may use of the backing parts.
+
+    `publishes` are the first words of the events that it may send; `shares_port` means that all its
+    instances listen on one port.
+    """
+
+    name: str
+    database: bool = False
+    broker: bool = False
+    publishes: tuple[str, ...] = ()
+    commands: bool = False
+    redis: bool = False
+    signs_tokens: bool = False
+    shares_port: bool = False
+
+
+SERVICES: Final = (
+    Service(name="gateway", redis=True, signs_tokens=True, shares_port=True),
+    Service(name="orders", database=True, broker=True, publishes=("order",), commands=True),
+    Service(name="inventory", database=True, broker=True, publishes=("stock", "product")),
+    Service(name="payments", database=True, broker=True, publishes=("payment",)),
+    Service(name="card_provider", database=True),
+)
+
+
+def present() -> list[Service]:
+    """Return the services that can be started."""
+    return [one for one in SERVICES if (ROOT / "services" / one.name / "__main__.py").exists()]
+
+
+def find(name: str) -> Service | None:
+    return next((service for service in SERVICES if service.name == name), None)
+
+
+def instances(system: System) -> dict[str, int]:
+    """Return how many instances of each service there should be; 1 where nobody said."""
+    chosen = _read(_instances_file(system))
+    return {service.name: int(chosen.get(service.name, 1)) for service in present()}
+
+
+def set_instances(system: System, name: str, count: int) -> None:
+    write_json(_instances_file(system), {**instances(system), name: count})
+
+
+def remember(system: System, environ: Mapping[str, str] = os.environ) -> None:
+    """Keep the user's own settings of services (WEFT_ORDER_DEADLINE=5s weft up) until the next
+    start: without addresses, which are given anew."""
+    chosen = {
+        name: value
+        for name, value in environ.items()
+        if name.startswith(("WEFT_", "OTEL_"))
+        and name not in _STACK_ONLY
+        and not name.endswith(("_URL", "_FILE", "_ENDPOINT"))
+    }
+    write_json(_environment_file(system), chosen)
+
+
+def programs(system: System) -> list[Program]:
+    """Return one program for each instance of each service."""
+    counts = instances(system)
+    chosen = _read(_environment_file(system))
+    return [
+        _program(system, service, instance, chosen)
+        for service in present()
+        for instance in range(counts[service.name])
+    ]
+
+
+def port(system: System, service: Service, instance: int) -> int:
+    return system.ports.of(service.name, 0 if service.shares_port else instance)
+
+
+def _program(system: System, service: Service, instance: int, chosen: Mapping[str, str]) -> Program:
+    listens = port(system, service, instance)
+    identity = f"{service.name}-{instance}"
+    return Program(
+        id=identity,
+        name=service.name,
+        kind="service",
+        instance=instance,
+        port=listens,
+        command=(sys.executable, "-m", f"services.{service.name}"),
+        environment={
+            **chosen,
+            **_own(system, service),
+            **peers(system.ports),
+            "WEFT_BIND": BIND,
+            "WEFT_PORT": str(listens),
+            "WEFT_INSTANCE": str(instance),
+            "WEFT_JWKS": str(system.credentials.jwks_path),
+            "OTEL_SERVICE_NAME": service.name,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": system.ports.url("otel-collector-http"),
+            "OTEL_RESOURCE_ATTRIBUTES": _resource(chosen, identity),
+            "PYTHONUNBUFFERED": "1",
+        },
+        probe=http_ok(f"http://{BIND}:{listens}/readyz"),
+        stop_seconds=DRAIN_SECONDS,
+    )
+
+
+def _own(system: System, service: Service) -> dict[str, str]:
+    """What leads to its own secrets, and to no other's."""
+    credentials = system.credentials
+    own: dict[str, str] = {}
+    if service.database:
+        own["WEFT_DATABASE_URL_FILE"] = str(credentials.path(f"{service.name}.database-url"))
+    if service.broker:
+        own["WEFT_BROKER_URL_FILE"] = str(credentials.path(f"{service.name}.broker-url"))
+    if service.redis:
+        own["WEFT_REDIS_URL_FILE"] = str(credentials.path("valkey-url"))
+    if service.signs_tokens:
+        own["WEFT_TOKEN_KEY_FILE"] = str(credentials.token_key_path)
+    return own
+
+
+def _resource(chosen: Mapping[str, str], identity: str) -> str:
+    given = chosen.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    environment = chosen.get("WEFT_ENVIRONMENT", "local")
+    ours = (
+        f"service.namespace=weft,service.instance.id={identity},"
+        f"deployment.environment.name={environment}"
+    )
+    return f"{given},{ours}" if given else ours
+
+
+def _instances_file(system: System) -> Path:
+    return system.home.config / "instances.json"
+
+
+def _environment_file(system: System) -> Path:
+    return system.home.config / "environment.json"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return value

@@ -1,0 +1,41 @@
+"""The two settings of a system on this machine: where its data is, and which ports it takes."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from weft.settings import Settings, SettingsError
+
+HIGHEST_PORT_BASE = 15000
+"""Above it, the ports meet the ephemeral range."""
+_PATH = re.compile(r"[\w./+@:~-]+", re.ASCII)
+
+
+class StackSettings(Settings, frozen=True, kw_only=True):
+    """WEFT_HOME and WEFT_PORT_BASE."""
+
+    home: Path | None = None
+    port_base: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT_BASE)] = 0
+
+
+def load(environ: Mapping[str, str] = os.environ) -> tuple[Path, int]:
+    """Return the absolute data folder and the port base; SettingsError in one line."""
+    settings = StackSettings.load(environ)
+    home = (settings.home or default_home(environ)).expanduser().absolute()
+    if not _PATH.fullmatch(str(home)):
+        raise SettingsError("WEFT_HOME: expected a path of letters, digits and . / + @ : ~ _ -")
+    if home == Path("/"):
+        raise SettingsError("WEFT_HOME is /: expected a folder of its own")
+    return home, settings.port_base
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the XDG data folder; for root /var/lib, because PostgreSQL runs as another user."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/weft")
+    data = environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "weft"
