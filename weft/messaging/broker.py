@@ -7,7 +7,8 @@ from aiormq.abc import AbstractConnection
 from weft.errors import Unavailable
 from weft.messaging.declare import declare
 from weft.messaging.errors import TopologyError
-from weft.messaging.link import Link, why
+from weft.messaging.link import Link
+from weft.messaging.talk import LOST, talk, why
 from weft.messaging.topology import QueueSpec, ServiceTopology
 from weft.settings import Secret
 from weft.telemetry import get_logger
@@ -68,9 +69,9 @@ class Broker:
     async def _ask(self, link: Link) -> None:
         connection = link.connection_now()
         try:
-            channel = await connection.channel(publisher_confirms=False)
-            await channel.close()
-        except Exception as error:
+            channel = await talk(connection.channel(publisher_confirms=False))
+            await talk(channel.close())
+        except LOST as error:
             raise Unavailable(self.name, why(error)) from error
 
     async def declare(self, connection: AbstractConnection) -> None:

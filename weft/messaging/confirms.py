@@ -9,8 +9,8 @@ from aiormq.exceptions import DeliveryError, PublishError
 
 from weft.errors import Unavailable
 from weft.messaging.errors import Rejected, Unroutable
-from weft.messaging.link import why
 from weft.messaging.message import Outgoing
+from weft.messaging.talk import why
 from weft.telemetry.record import MessagingCall
 
 Outcome = Unroutable | Rejected | Unavailable | None

@@ -13,7 +13,8 @@ from weft.messaging.errors import TopologyError
 from weft.messaging.meters import Meters
 from weft.messaging.processing import Handler, Processing
 from weft.messaging.publisher import Publisher
-from weft.messaging.session import DEADLINE, LOST, Session, open_session
+from weft.messaging.session import Session, open_session
+from weft.messaging.talk import DEADLINE, LOST
 from weft.telemetry import get_logger
 
 _log = get_logger(__name__)

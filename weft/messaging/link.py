@@ -7,27 +7,20 @@ from collections.abc import Awaitable, Callable
 
 import aiormq
 from aiormq.abc import AbstractConnection
-from aiormq.exceptions import AMQPError
 from yarl import URL
 
 from weft.errors import Unavailable
 from weft.messaging.backoff import Backoff
 from weft.messaging.errors import TopologyError
+from weft.messaging.talk import LOST, talk
 
-CONNECT_DEADLINE = 5.0
 HEARTBEAT = 5
 """Seconds. A dead peer is noticed after three of them; a closed socket at once."""
 
 _LIVED = 5.0
-_FAILURES = (AMQPError, OSError, TimeoutError, RuntimeError, TopologyError)
+_FAILURES = (*LOST, TopologyError)
 
 Setup = Callable[[AbstractConnection], Awaitable[None]]
-
-
-def why(error: BaseException) -> str:
-    """Return an error as one bounded line without secrets (the library's errors hold no URL)."""
-    text = " ".join(str(error).split())[:200]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class Link:
@@ -71,7 +64,7 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(*_FAILURES):
-                await asyncio.wait_for(connection.close(), CONNECT_DEADLINE)
+                await talk(connection.close())
 
     async def connection(self) -> AbstractConnection:
         """Return the connection, waiting for one as long as it takes."""
@@ -102,8 +95,7 @@ class Link:
             await asyncio.sleep(backoff.next())
 
     async def _open(self) -> AbstractConnection:
-        async with asyncio.timeout(CONNECT_DEADLINE):
-            connection = await aiormq.connect(self._url)
+        connection = await talk(aiormq.connect(self._url))
         if self._setup is not None:
             try:
                 await self._setup(connection)

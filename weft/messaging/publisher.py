@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
-from aiormq.exceptions import AMQPError
 
 from weft.errors import Unavailable
 from weft.messaging.broker import Broker
 from weft.messaging.confirms import Batch, Outcome, Slot, enter, fail_all
-from weft.messaging.link import is_blocked, why
+from weft.messaging.link import is_blocked
 from weft.messaging.message import Outgoing
+from weft.messaging.talk import LOST, talk, why
 from weft.messaging.wire import publish_frames
 from weft.telemetry import record
 
@@ -19,7 +19,6 @@ IN_FLIGHT = 512
 """Messages that may wait for their confirm at one time."""
 
 _CHUNK = 32
-_LOST = (AMQPError, OSError, TimeoutError, RuntimeError)
 
 
 class Publisher:
@@ -70,7 +69,7 @@ class Publisher:
             return batch.outcomes(self._unavailable(f"no confirm within {self._deadline:g} s"))
         except Unavailable as error:
             return batch.outcomes(error)
-        except _LOST as error:
+        except LOST as error:
             return batch.outcomes(self._unavailable(why(error)))
         return batch.outcomes()
 
@@ -126,14 +125,11 @@ class Publisher:
             queue.put_nowait(frame)
             return
         try:
-            await channel.create_task(queue.put(frame))
+            await talk(channel.create_task(queue.put(frame)))
         except BaseException as error:
             self._channel = None
             fail_all(channel, error)
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise ConnectionError("channel closed") from error
+            raise
 
     async def _open(self) -> Channel:
         connection = self._broker.publishing.connection_now()
@@ -141,7 +137,7 @@ class Publisher:
             raise self._unavailable("it blocks publishers (memory or disk alarm)")
         if self._channel is not None and not self._channel.is_closed:
             return self._channel
-        channel = await connection.channel(frame_buffer_size=1000)
+        channel = await talk(connection.channel(frame_buffer_size=1000))
         if not isinstance(channel, Channel):
             raise TypeError(type(channel))
         channel.closing.add_done_callback(lambda future: fail_all(channel, _reason(future)))

@@ -7,16 +7,11 @@ from collections.abc import Callable
 
 from aiormq.abc import AbstractConnection, ChannelFrame, DeliveredMessage
 from aiormq.channel import Channel
-from aiormq.exceptions import AMQPError
 
 from weft.errors import Unavailable
 from weft.messaging.acks import Acks
+from weft.messaging.talk import LOST, talk
 from weft.messaging.wire import nack_frame
-
-DEADLINE = 5.0
-"""Seconds for each word with the broker."""
-
-LOST = (AMQPError, OSError, TimeoutError, RuntimeError)
 
 
 class Session:
@@ -45,8 +40,8 @@ class Session:
             else:
                 self.give_back(message)
 
-        await self.channel.basic_qos(prefetch_count=prefetch, timeout=DEADLINE)
-        answer = await self.channel.basic_consume(queue, deliver, timeout=DEADLINE)
+        await talk(self.channel.basic_qos(prefetch_count=prefetch))
+        answer = await talk(self.channel.basic_consume(queue, deliver))
         self._tag = answer.consumer_tag or ""
 
     @property
@@ -64,7 +59,7 @@ class Session:
         """Ask for no more deliveries; return those that nobody had in hand."""
         self.end(None)
         with contextlib.suppress(*LOST):
-            await self.channel.basic_cancel(self._tag, timeout=DEADLINE)
+            await talk(self.channel.basic_cancel(self._tag))
         left = list(self.waiting)
         self.waiting.clear()
         return left
@@ -83,9 +78,8 @@ class Session:
     async def close(self) -> None:
         """Send what is settled and close; the broker takes back the rest."""
         with contextlib.suppress(*LOST):
-            async with asyncio.timeout(DEADLINE):
-                await self.acks.drain()
-                await self.channel.close()
+            await talk(self.acks.drain())
+            await talk(self.channel.close())
 
     def _lost(self, _: object) -> None:
         self.acks.lost(ConnectionError("channel closed"))
@@ -98,9 +92,7 @@ class Session:
 
 async def open_session(connection: AbstractConnection) -> Session:
     """Open a channel to consume on."""
-    channel = await connection.channel(
-        publisher_confirms=False, frame_buffer_size=1000, timeout=DEADLINE
-    )
+    channel = await talk(connection.channel(publisher_confirms=False, frame_buffer_size=1000))
     if not isinstance(channel, Channel):
         raise TypeError(type(channel))
     return Session(channel)

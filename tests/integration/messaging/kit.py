@@ -1,0 +1,143 @@
+"""Messages, handlers and an administrator's eyes on the real RabbitMQ."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+import aiormq
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import ChannelNotFoundEntity
+from pamqp.commands import Basic
+
+from weft.messaging import Command, Event, Incoming, Outgoing, outgoing
+
+SHORT = (0.05, 0.1, 0.2)
+"""A retry ladder that a test can wait for, in seconds."""
+
+
+class Ping(Command, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "Ping"
+    number: int
+
+
+class Pong(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "pong.seen"
+    number: int
+
+
+class Orphan(Command, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "Orphan"
+
+
+def ping(number: int = 0) -> Outgoing:
+    return outgoing(Ping(number=number), correlation_id=f"c-{number}")
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait for `condition`, a function or coroutine function; TimeoutError says it never came."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if isinstance(found, Awaitable):
+            found = await found
+        if found:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds} s")
+        await asyncio.sleep(0.01)
+
+
+class Collected:
+    """A handler that keeps what it is given, and fails as told."""
+
+    def __init__(self) -> None:
+        self.messages: list[Incoming] = []
+        self.raises: Callable[[Incoming], BaseException | None] = lambda _: None
+
+    async def __call__(self, incoming: Incoming) -> Any:
+        self.messages.append(incoming)
+        error = self.raises(incoming)
+        if error is not None:
+            raise error
+        return "processed"
+
+    @property
+    def attempts(self) -> list[int]:
+        return [incoming.attempt for incoming in self.messages]
+
+
+class Rabbit:
+    """The broker as its administrator sees it."""
+
+    def __init__(self, url: str, management_url: str) -> None:
+        self._url = url
+        self._management = management_url
+        self.vhost = urlsplit(url).path[1:]
+        self._connection: Any = None
+
+    async def _channel(self) -> Any:
+        if self._connection is None or self._connection.is_closed:
+            self._connection = await aiormq.connect(self._url)
+        return await self._connection.channel()
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def ready(self, queue: str) -> int:
+        """Messages in `queue` that nobody holds."""
+        channel = await self._channel()
+        answer = await channel.queue_declare(queue, passive=True)
+        await channel.close()
+        return int(answer.message_count or 0)
+
+    async def exists(self, queue: str) -> bool:
+        with contextlib.suppress(ChannelNotFoundEntity):
+            await self.ready(queue)
+            return True
+        return False
+
+    async def take(self, queue: str) -> DeliveredMessage:
+        """Take one message out of `queue`, waiting for it."""
+        channel = await self._channel()
+        taken: list[DeliveredMessage] = []
+
+        async def arrived() -> bool:
+            message = await channel.basic_get(queue, no_ack=True)
+            if not isinstance(message.delivery, Basic.GetEmpty):
+                taken.append(message)
+            return bool(taken)
+
+        await until(arrived)
+        await channel.close()
+        return taken[0]
+
+    async def put_raw(self, queue: str, body: bytes, **properties: Any) -> None:
+        """Publish what no chassis would, straight into `queue`."""
+        channel = await self._channel()
+        await channel.basic_publish(
+            body, routing_key=queue, properties=Basic.Properties(**properties)
+        )
+        await channel.close()
+
+    async def api(self, method: str, path: str, body: object = None) -> Any:
+        async with (
+            aiohttp.ClientSession(raise_for_status=True) as session,
+            session.request(method, f"{self._management}/api/{path}", json=body) as answer,
+        ):
+            text = await answer.text()
+            return json.loads(text) if text else None
+
+    async def kill_connections(self, named: str) -> int:
+        """Close the service's connections whose name holds `named`; return how many there were."""
+        killed = 0
+        for connection in await self.api("GET", f"vhosts/{self.vhost}/connections"):
+            if named in connection.get("client_properties", {}).get("connection_name", ""):
+                await self.api("DELETE", f"connections/{quote(connection['name'], safe='')}")
+                killed += 1
+        return killed
