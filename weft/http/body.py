@@ -57,6 +57,8 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
+        # The decoder stops at the first wrong value: what follows may not even be JSON.
+        _parse(body)
         raise wrong_content([field_error(error)]) from None
     except (ValueError, RecursionError) as error:
         raise not_parsable(str(error)) from None
@@ -98,14 +100,18 @@ def _check_nesting(body: bytes) -> None:
 
 def _check_values(body: bytes) -> None:
     """Refuse NUL and integers beyond 64 bits, wherever they stand."""
-    try:
-        errors = list(islice(_wrong_values(_decode_any(body), ()), MAX_ERRORS))
-    except msgspec.ValidationError as error:
-        errors = [field_error(error)]
-    except ValueError as error:
-        raise not_parsable(str(error)) from None
+    errors = list(islice(_wrong_values(_parse(body), ()), MAX_ERRORS))
     if errors:
         raise wrong_content(errors)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return _decode_any(body)
+    except msgspec.ValidationError as error:
+        raise wrong_content([field_error(error)]) from None
+    except ValueError as error:
+        raise not_parsable(str(error)) from None
 
 
 def _wrong_values(value: Any, steps: tuple[str | int, ...]) -> Iterator[FieldError]:

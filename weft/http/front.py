@@ -62,7 +62,7 @@ class Front:
         return identity, None
 
     def admit(self, route: Route, headers: Mapping[str, str]) -> None:
-        """Raise Problem 503 before the service is ready and while it drains, 400 for bad headers."""
+        """Raise Problem 503 while the gate is closed, 400 for headers that are not text."""
         if not self.is_open and not route.probe:
             raise busy("The service is starting or stopping.")
         if not all(map(_is_readable, headers.values())):

@@ -132,7 +132,7 @@ def _schema(kind: Any, schemas: Json) -> Json:
 
 
 def _payload(kind: Any) -> Any:
-    """Return the type of the JSON that a handler's return type stands for, None if there is none."""
+    """Return the type of the JSON that a return type stands for, None if there is none."""
     if get_origin(kind) in (Union, UnionType):
         members = tuple(p for p in map(_payload, get_args(kind)) if p is not None)
         return Union[members] if members else None  # noqa: UP007 - known only now
