@@ -17,6 +17,9 @@ _SCREENFUL = 40
 _MOST_ROWS = 300
 _WIDE = 120
 _BAR = 20
+_MINUTE = 60
+_ROUNDS_TO_ONE = 0.9995
+_FEWER_DIGITS_FROM = (9.995, 99.95)
 _LEVELS = {"ERROR": "bold red", "WARNING": "yellow", "INFO": "dim", "DEBUG": "dim"}
 _SHOWN = (
     "http.response.status_code",
@@ -74,12 +77,12 @@ def draw(trace: Trace, tree: Forest, *, width: int, full: bool = False) -> Itera
 
 def duration(seconds: float) -> str:
     """Return a duration with three digits and its unit."""
-    if seconds >= 60:  # noqa: PLR2004 - seconds in a minute
-        return f"{int(seconds // 60)}m {seconds % 60:02.0f}s"
-    for limit, factor, unit in ((1.0, 1, "s"), (0.001, 1e3, "ms")):
-        if seconds >= limit:
-            number = seconds * factor
-            digits = 2 if number < 10 else 1 if number < 100 else 0  # noqa: PLR2004 - three digits
+    if seconds >= _MINUTE:
+        return f"{int(seconds // _MINUTE)}m {int(seconds % _MINUTE):02}s"
+    for factor, unit in ((1, "s"), (1e3, "ms")):
+        number = seconds * factor
+        if number >= _ROUNDS_TO_ONE:
+            digits = sum(number < limit for limit in _FEWER_DIGITS_FROM)
             return f"{number:.{digits}f} {unit}"
     return f"{seconds * 1e6:.0f} us"
 
@@ -220,5 +223,5 @@ def _log(row: Row, line: LogLine, style: Style) -> Text:
     if style.bars:
         text.append(" " * (_BAR + 2))
     text.append(f"{row.guides}· ", "dim").append(line.message, level_style(line.level))
-    told = row.span.attributes if row.span and not style.full else {}
-    return text.append(f" {facts(line, told)}", "dim")
+    told = facts(line, row.span.attributes if row.span and not style.full else {})
+    return text.append(f" {told}" if told else "", "dim")
