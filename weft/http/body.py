@@ -91,8 +91,8 @@ def _check_nesting(body: bytes) -> None:
         return
     left = _STRING.sub(b"", body).translate(_AS_SQUARE, _NOT_BRACKETS)
     for _ in range(MAX_NESTING):
-        if not left:
-            return
+        if b"[]" not in left:
+            break
         left = left.replace(b"[]", b"")
     if left.count(b"[") > MAX_NESTING or b"[]" in left:
         raise not_parsable(f"it is nested deeper than {MAX_NESTING}")
