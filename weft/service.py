@@ -14,7 +14,7 @@ import uvloop
 from weft import health
 from weft.background import Background, LoopLag
 from weft.component import Component
-from weft.http import Authentication, HttpServer, Routes
+from weft.http import Authentication, HttpServer, Routes, specification
 from weft.settings import ServiceSettings, SettingsError
 from weft.telemetry import get_logger
 from weft.telemetry.console import Console
@@ -55,7 +55,9 @@ class Service:
         edge: bool = False,
         reuse_port: bool = False,
     ) -> None:
-        """Serve `routes`, and beside them /healthz, /readyz and /metrics."""
+        """Serve `routes`, and beside them /healthz, /readyz, /metrics and /openapi.json."""
+        if not any(route.path == "/openapi.json" for route in routes):
+            routes.include(specification(routes, title=self.name, version=self.version))
         self._server = HttpServer(
             self.name,
             [*routes, *health.routes(self.name, self._components)],
