@@ -288,7 +288,9 @@ async def test_a_zombie_publishes_again_but_deletes_nothing(db: Database) -> Non
     await Outbox(db).add(db, outgoing(Moved(n=1), correlation_id="a"))
     await relay.start()
     await asyncio.wait_for(recorder.asked.wait(), DEADLINE)
-    await db.execute("UPDATE weft.leases SET epoch = epoch + 1, expires_at = 'infinity'")
+    await db.execute(
+        "UPDATE weft.leases SET epoch = epoch + 1, expires_at = now() + interval '1 hour'"
+    )
     recorder.open.set()
     await until(lambda: not relay.active)
     assert len(recorder.published) == 1

@@ -92,10 +92,13 @@ class DeadlineScanner:
                 await self._round()
                 told = False
                 backoff.reset()
-            except (Unavailable, asyncpg.PostgresError) as error:
+            except Unavailable as error:
                 if not told:
-                    log.warning("deadlines wait for the database", why=str(error))
+                    log.warning("deadlines wait for the database", why=error.why)
                 told = True
+                await self._sleep(backoff.next())
+            except Exception as error:  # noqa: BLE001 - a scanner that ends strands every order
+                log.exception("deadline scanner failed, trying again", error)
                 await self._sleep(backoff.next())
 
     async def _round(self) -> None:

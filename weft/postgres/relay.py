@@ -96,6 +96,9 @@ class Relay:
                     log.warning("relay waits for the database", why=error.why)
                 told = True
                 await self._pause(backoff.next())
+            except Exception as error:  # noqa: BLE001 - a relay that ends strands every message
+                log.exception("relay failed, trying again", error)
+                await self._pause(backoff.next())
 
     async def _lead(self) -> None:
         rows = OutboxRows(self._db, self._lease.name, self._lease.epoch)

@@ -1,0 +1,230 @@
+"""Messages and their effects in one transaction."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import ClassVar
+from uuid import UUID
+
+import pytest
+
+from weft.errors import Unavailable, VersionConflict
+from weft.ids import uuid7
+from weft.messaging.errors import Unparsable
+from weft.messaging.message import Command, Event, Incoming
+from weft.postgres import inbox_days
+from weft.postgres.database import Database
+from weft.postgres.errors import IdentityOutOfRange
+from weft.postgres.handlers import Handlers
+from weft.postgres.inbox import exactly_once
+from weft.postgres.transaction import Transaction
+
+DAY = 86_400
+
+
+class Add(Command, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "Add"
+    n: int
+
+
+class Added(Event, frozen=True, kw_only=True):
+    message_type: ClassVar[str] = "added"
+    n: int
+
+
+def incoming(body: bytes = b'{"n":1}', *, kind: str = "Add", identity: str = "") -> Incoming:
+    return Incoming(
+        id=identity or uuid7(),
+        type=kind,
+        version=1,
+        body=body,
+        headers={},
+        correlation_id="c",
+        reply_to=None,
+        attempt=1,
+        redelivered=False,
+        queue="sums.commands",
+        exchange="weft.commands",
+        routing_key=kind,
+        at=time.time(),
+    )
+
+
+def made_at(seconds: float) -> str:
+    """A UUIDv7 of another time."""
+    return str(UUID(int=(UUID(uuid7()).int & ((1 << 80) - 1)) | int(seconds * 1000) << 80))
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    await database.start()
+    await database.execute("CREATE TABLE sums (n int)")
+    yield database
+    await database.stop()
+
+
+@pytest.fixture
+def handlers() -> Handlers:
+    registry = Handlers()
+
+    @registry.on(Add)
+    async def add(tx: Transaction, message: Add, _: Incoming) -> None:
+        await tx.execute("INSERT INTO sums VALUES ($1)", message.n)
+
+    return registry
+
+
+async def test_a_message_has_its_effect(db: Database, handlers: Handlers) -> None:
+    handle = exactly_once(db, "sums", handlers)
+    assert await handle(incoming()) == "processed"
+    assert await db.fetchval("SELECT sum(n) FROM sums") == 1
+
+
+async def test_a_repeated_message_is_a_duplicate_without_effect(
+    db: Database, handlers: Handlers
+) -> None:
+    handle = exactly_once(db, "sums", handlers)
+    message = incoming()
+    assert await handle(message) == "processed"
+    assert await handle(message) == "duplicate"
+    assert await db.fetchval("SELECT sum(n) FROM sums") == 1
+
+
+async def test_deliveries_at_the_same_time_have_one_effect(
+    db: Database, handlers: Handlers
+) -> None:
+    handle = exactly_once(db, "sums", handlers)
+    message = incoming()
+    outcomes = await asyncio.gather(*(handle(message) for _ in range(8)))
+    assert sorted(outcomes) == ["duplicate"] * 7 + ["processed"]
+    assert await db.fetchval("SELECT sum(n) FROM sums") == 1
+
+
+async def test_consumers_of_one_database_each_handle_a_message(
+    db: Database, handlers: Handlers
+) -> None:
+    message = incoming()
+    for consumer in ("one", "two"):
+        assert await exactly_once(db, consumer, handlers)(message) == "processed"
+
+
+async def test_a_handler_that_raises_leaves_nothing_and_may_succeed_later(db: Database) -> None:
+    handlers, fail = Handlers(), [True]
+
+    @handlers.on(Add)
+    async def add(tx: Transaction, message: Add, _: Incoming) -> None:
+        await tx.execute("INSERT INTO sums VALUES ($1)", message.n)
+        if fail.pop():
+            raise RuntimeError
+
+    handle, message = exactly_once(db, "sums", handlers), incoming()
+    with pytest.raises(RuntimeError):
+        await handle(message)
+    assert await db.fetchval("SELECT count(*) FROM sums") == 0
+    fail.append(False)
+    assert await handle(message) == "processed"
+    assert await db.fetchval("SELECT sum(n) FROM sums") == 1
+
+
+async def test_a_version_conflict_is_tried_again_in_a_new_transaction(db: Database) -> None:
+    handlers, conflicts = Handlers(), 3
+
+    @handlers.on(Add)
+    async def add(tx: Transaction, message: Add, _: Incoming) -> None:
+        nonlocal conflicts
+        await tx.execute("INSERT INTO sums VALUES ($1)", message.n)
+        if conflicts:
+            conflicts -= 1
+            raise VersionConflict("s", 1)
+
+    assert await exactly_once(db, "sums", handlers)(incoming()) == "processed"
+    assert await db.fetchval("SELECT sum(n) FROM sums") == 1
+
+
+async def test_a_conflict_that_does_not_end_is_raised(db: Database) -> None:
+    handlers = Handlers()
+
+    @handlers.on(Add)
+    async def add(*_: object) -> None:
+        raise VersionConflict("s", 1)
+
+    with pytest.raises(VersionConflict):
+        await exactly_once(db, "sums", handlers)(incoming())
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"n":"x"}', b"\xff", b"[" * 100_000])
+async def test_a_wrong_body_is_unparsable(db: Database, handlers: Handlers, body: bytes) -> None:
+    with pytest.raises(Unparsable):
+        await exactly_once(db, "sums", handlers)(incoming(body))
+
+
+async def test_an_unknown_command_is_unparsable(db: Database, handlers: Handlers) -> None:
+    with pytest.raises(Unparsable):
+        await exactly_once(db, "sums", handlers)(incoming(kind="Subtract"))
+
+
+async def test_an_event_without_a_handler_is_passed_over(db: Database) -> None:
+    handlers = Handlers()
+
+    @handlers.on(Added)
+    async def added(*_: object) -> None:
+        pytest.fail("not for this one")
+
+    assert await exactly_once(db, "sums", handlers)(incoming(kind="removed")) == "processed"
+
+
+@pytest.mark.parametrize(
+    "identity",
+    ["", "x", "f47ac10b-58cc-4372-a567-0e02b2c3d479", made_at(time.time() - 9 * DAY)],
+)
+async def test_an_identity_that_cannot_be_remembered_is_unparsable(
+    db: Database, handlers: Handlers, identity: str
+) -> None:
+    message = incoming(identity=identity or "-")
+    with pytest.raises(IdentityOutOfRange):
+        await exactly_once(db, "sums", handlers)(message)
+
+
+@pytest.mark.parametrize("days", [-7, -1, 0, 1, 2])
+async def test_identities_of_the_last_seven_days_and_the_next_two_are_remembered(
+    db: Database, handlers: Handlers, days: int
+) -> None:
+    handle = exactly_once(db, "sums", handlers)
+    message = incoming(identity=made_at(time.time() + days * DAY))
+    assert [await handle(message), await handle(message)] == ["processed", "duplicate"]
+
+
+async def test_a_partition_that_maintenance_missed_is_made_when_needed(
+    db: Database, handlers: Handlers
+) -> None:
+    today = time.strftime("%Y%m%d", time.gmtime())
+    await db.execute(f"DROP TABLE weft.inbox_{today}")
+    assert await exactly_once(db, "sums", handlers)(incoming()) == "processed"
+
+
+async def test_partitions_are_made_ahead_and_dropped_behind(db: Database) -> None:
+    async def partitions() -> list[str]:
+        rows = await db.fetch(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid"
+            " WHERE inhparent = 'weft.inbox'::regclass ORDER BY 1"
+        )
+        return [row["relname"] for row in rows]
+
+    before = await partitions()
+    await inbox_days.make_and_drop(db, time.time() + DAY)
+    after = await partitions()
+    assert len(before) == len(after) == inbox_days.DAYS + inbox_days.AHEAD + 1
+    assert after[:-1] == before[1:]
+
+
+async def test_instances_that_make_partitions_at_the_same_time_agree(db: Database) -> None:
+    await asyncio.gather(*(inbox_days.make_and_drop(db, time.time() + 3 * DAY) for _ in range(6)))
+
+
+async def test_while_the_database_is_away_the_handler_says_so(
+    database_url: str, handlers: Handlers
+) -> None:
+    database = Database(database_url)
+    with pytest.raises(Unavailable):
+        await exactly_once(database, "sums", handlers)(incoming())
