@@ -29,6 +29,8 @@ from weft.telemetry import gauge
 
 ASK_INVENTORY: Final = 0.5
 """Seconds that a placement waits for inventory, where the catalogue lacks a product."""
+WAIT_FOR_CONNECTION: Final = 8.0
+"""Seconds that a burst of requests waits for a connection of the pool: below the gateway's 10."""
 COUNT_EVERY: Final = 5.0
 """Seconds between two counts of active sagas."""
 
@@ -41,12 +43,20 @@ class OrdersSettings(ServiceSettings, frozen=True, kw_only=True):
     inventory_url: str = "http://127.0.0.1:8102"
     order_deadline: Duration = 30.0
     """How long an order may take before its payment is captured."""
+    order_repeat: Duration = 30.0
+    """After this time without an answer, a step that has no last attempt is sent again."""
 
 
 def build(settings: OrdersSettings) -> Service:
     """Return the service, not yet started."""
     service = Service("orders", settings, version=version("weft"))
-    db = service.add(Database(settings.database_url, schema=Path(__file__).with_name("schema")))
+    db = service.add(
+        Database(
+            settings.database_url,
+            schema=Path(__file__).with_name("schema"),
+            acquire_timeout=WAIT_FOR_CONNECTION,
+        )
+    )
     broker = service.add(
         Broker(settings.broker_url, ServiceTopology(service="orders", events=BINDINGS))
     )
@@ -54,7 +64,13 @@ def build(settings: OrdersSettings) -> Service:
         Inventory(settings.inventory_url, name="inventory", timeout=ASK_INVENTORY)
     )
     events, deadlines = EventLog(db), Deadlines(db)
-    fulfilment = Fulfilment(events, Outbox(db), deadlines, deadline=settings.order_deadline)
+    fulfilment = Fulfilment(
+        events,
+        Outbox(db),
+        deadlines,
+        deadline=settings.order_deadline,
+        repeat=settings.order_repeat,
+    )
     placement = Placement(db, IdempotencyKeys(db), Catalogue(db, inventory), fulfilment)
     service.add(Relay(db, Publisher(broker)))
     service.add(Consumer(broker, QUEUE, exactly_once(db, QUEUE, handlers(fulfilment))))

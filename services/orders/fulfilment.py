@@ -22,8 +22,6 @@ from weft.telemetry import counter, get_logger, histogram
 STREAM_KIND: Final = "order"
 DEADLINE: Final = "order.deadline"
 REPEAT: Final = "order.repeat"
-REPEAT_AFTER: Final = 30.0
-"""Seconds between two attempts at a step that has no last attempt."""
 
 log = get_logger(__name__)
 _orders = counter("weft.orders", "{order}", "Finished orders, by outcome and reason.")
@@ -37,15 +35,26 @@ _duration = histogram(
 
 
 class Fulfilment:
-    """Takes orders from placement to their end. `deadline` in seconds, before the pivot."""
+    """Takes orders from placement to their end.
+
+    `deadline` is the seconds that an order has until the pivot, `repeat` those between two attempts
+    at a step that has no last attempt.
+    """
 
     def __init__(
-        self, events: EventLog, outbox: Outbox, deadlines: Deadlines, *, deadline: float
+        self,
+        events: EventLog,
+        outbox: Outbox,
+        deadlines: Deadlines,
+        *,
+        deadline: float,
+        repeat: float,
     ) -> None:
         self._events = events
         self._outbox = outbox
         self._deadlines = deadlines
         self._deadline = deadline
+        self._repeat = repeat
 
     async def place(self, tx: Transaction, order_id: str, placed: OrderPlaced, token: str) -> None:
         """Accept an order: from here on it comes to an end by itself."""
@@ -83,7 +92,7 @@ class Fulfilment:
         if not steps:
             return
         await self._outbox.add(tx, *await _outgoing(tx, order_id, order, steps), key=order_id)
-        await self._deadlines.set(tx, REPEAT, order_id, due_in=REPEAT_AFTER)
+        await self._deadlines.set(tx, REPEAT, order_id, due_in=self._repeat)
         for step in steps:
             log.warning("step repeated", **{"weft.order.id": order_id, "weft.saga.step": step})
             _repeats.add(1, {"weft.saga.step": step})
@@ -106,7 +115,7 @@ class Fulfilment:
         if after.failure or after.past_pivot:
             await self._deadlines.cancel(tx, DEADLINE, order_id)
         if outstanding(after):
-            await self._deadlines.set(tx, REPEAT, order_id, due_in=REPEAT_AFTER)
+            await self._deadlines.set(tx, REPEAT, order_id, due_in=self._repeat)
         elif outstanding(before):
             await self._deadlines.cancel(tx, REPEAT, order_id)
 
