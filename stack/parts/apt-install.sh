@@ -79,9 +79,11 @@ choose() {
     done
 }
 
+# apt closes the descriptor of its status lines to dpkg: it must not be that of the output.
 install() {
     apt apt-get -y --no-remove --no-install-recommends \
-        -o Dpkg::Options::=--force-confold -o APT::Status-Fd=1 install "$1"
+        -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 \
+        -o APT::Status-Fd=3 install "$1" 3>&1
 }
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
@@ -99,19 +101,22 @@ if [ -z "$package" ]; then
 fi
 [ -n "$package" ] || { echo "no package is named $*" >&2; exit 3; }
 
-units=''
-for unit in rabbitmq-server redis-server valkey-server; do
-    installed "$unit" || units="$units $unit.service"
+servers=''
+for server in rabbitmq-server redis-server valkey-server; do
+    installed "$server" || servers="$servers $server"
 done
-installed erlang-base || units="$units epmd.socket epmd.service"
+installed erlang-base || servers="$servers epmd"
 
 forbid_starts
 forbid_clusters
 install "$package" || { apt apt-get update && install "$package"; }
 
 # What came just now is not to start at the next boot either.
-if command -v systemctl >/dev/null; then
-    for unit in $units; do
-        systemctl --quiet disable "$unit" 2>/dev/null || true
-    done
-fi
+for server in $servers; do
+    if [ "$server" = epmd ]; then
+        ! command -v systemctl >/dev/null || systemctl --quiet disable epmd.socket epmd.service
+    elif installed "$server"; then
+        update-rc.d "$server" disable
+        ! command -v systemctl >/dev/null || systemctl --quiet disable "$server.service"
+    fi
+done 2>/dev/null || true
