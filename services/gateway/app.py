@@ -27,7 +27,7 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     """Requests a second for each subject."""
     rate_burst: int = 2000
     """Requests of a subject at once."""
-    api_keys: Path | None = None
+    api_keys: Secret | None = None
     """JSON list of {"sha256", "subject", "scopes"}; needs the signing key."""
     signing_key: Secret | None = None
     """PEM of the Ed25519 key that signs the tokens which stand for API keys inside."""
@@ -41,7 +41,7 @@ def build(settings: GatewaySettings) -> Service:
     )
     orders = HttpClient(settings.orders_url, name="orders", timeout=settings.inner_timeout)
     inventory = HttpClient(settings.inventory_url, name="inventory", timeout=settings.inner_timeout)
-    callers = Callers(Authenticator(settings.jwks), ApiKeys.load(settings.api_keys))
+    callers = Callers(Authenticator(settings.jwks), ApiKeys.parse(settings.api_keys))
     proxy = Proxy(Passport(_signer(settings)), limiter)
     service.serve(
         routes(proxy, service.add(orders), service.add(inventory), jwks=Path(settings.jwks)),

@@ -1,13 +1,12 @@
-"""API keys: who holds which. The file has no key in it, only their SHA-256."""
+"""API keys: who holds which. The list has no key in it, only their SHA-256."""
 
 import hashlib
-from pathlib import Path
 from typing import Annotated, Self
 
 import msgspec
 from msgspec import Meta
 
-from weft.settings import SettingsError
+from weft.settings import Secret, SettingsError
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,16 +24,14 @@ class ApiKeys:
         self._by_digest = {key.sha256: key for key in keys}
 
     @classmethod
-    def load(cls, path: Path | None) -> Self:
+    def parse(cls, document: Secret | None) -> Self:
         """Read a JSON list of keys; None is no keys. Raises SettingsError."""
-        if path is None:
+        if document is None:
             return cls([])
         try:
-            return cls(msgspec.json.decode(path.read_bytes(), type=list[ApiKey]))
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"WEFT_API_KEYS: expected a readable JSON list of keys: {type(error).__name__}"
-            ) from None
+            return cls(msgspec.json.decode(document.reveal(), type=list[ApiKey]))
+        except msgspec.DecodeError:
+            raise SettingsError("WEFT_API_KEYS: expected a JSON list of API keys") from None
 
     def find(self, key: str) -> ApiKey | None:
         """Return what `key` stands for. The digest, not the key, is compared."""

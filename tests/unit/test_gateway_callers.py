@@ -10,17 +10,16 @@ from services.gateway.callers import Callers, Passport
 from services.gateway.keys import ApiKeys
 from weft.http import ANONYMOUS, Authenticator, Identity, Problem, TokenSigner
 from weft.http.tokens import new_private_key
-from weft.settings import SettingsError
+from weft.settings import Secret, SettingsError
 
 KEY = "weft-key-of-bob"
 
 
 @pytest.fixture
-def keys_file(tmp_path: Path) -> Path:
-    path = tmp_path / "api-keys.json"
+def keys() -> ApiKeys:
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    path.write_text(json.dumps([{"sha256": digest, "subject": "bob", "scopes": ["orders:read"]}]))
-    return path
+    listed = [{"sha256": digest, "subject": "bob", "scopes": ["orders:read"]}]
+    return ApiKeys.parse(Secret(json.dumps(listed)))
 
 
 @pytest.fixture
@@ -36,9 +35,9 @@ def authenticator(signer: TokenSigner, tmp_path: Path) -> Authenticator:
 
 
 async def test_an_api_key_stands_for_its_subject_and_scopes(
-    keys_file: Path, authenticator: Authenticator
+    keys: ApiKeys, authenticator: Authenticator
 ) -> None:
-    callers = Callers(authenticator, ApiKeys.load(keys_file))
+    callers = Callers(authenticator, keys)
     identity = await callers.identify({"x-api-key": KEY})
     assert identity is not None
     assert (identity.subject, identity.scopes) == ("bob", frozenset({"orders:read"}))
@@ -46,9 +45,9 @@ async def test_an_api_key_stands_for_its_subject_and_scopes(
 
 @pytest.mark.parametrize("key", ["", "wrong", KEY + "x", "x" * 10_000])
 async def test_an_api_key_that_is_not_known_is_refused(
-    keys_file: Path, authenticator: Authenticator, key: str
+    keys: ApiKeys, authenticator: Authenticator, key: str
 ) -> None:
-    callers = Callers(authenticator, ApiKeys.load(keys_file))
+    callers = Callers(authenticator, keys)
     with pytest.raises(Problem) as caught:
         await callers.identify({"x-api-key": key})
     assert caught.value.status == 401
@@ -59,9 +58,9 @@ async def test_a_caller_without_credentials_is_nobody(authenticator: Authenticat
 
 
 async def test_the_token_that_stands_for_an_api_key_is_good_for_inner_services(
-    keys_file: Path, authenticator: Authenticator, signer: TokenSigner
+    keys: ApiKeys, authenticator: Authenticator, signer: TokenSigner
 ) -> None:
-    callers, passport = Callers(authenticator, ApiKeys.load(keys_file)), Passport(signer)
+    callers, passport = Callers(authenticator, keys), Passport(signer)
     identity = await callers.identify({"x-api-key": KEY})
     assert identity is not None
     bearer = passport.of({"x-api-key": KEY}, identity)
@@ -86,10 +85,6 @@ def test_a_callers_own_token_goes_along_unchanged_and_a_stranger_gets_none(
 @pytest.mark.parametrize(
     "content", ["{}", "[{}]", "not json", '[{"sha256": "AB", "subject": "x"}]']
 )
-def test_a_keys_file_that_is_wrong_stops_the_start_with_its_settings_name(
-    tmp_path: Path, content: str
-) -> None:
-    path = tmp_path / "api-keys.json"
-    path.write_text(content)
+def test_a_list_of_keys_that_is_wrong_stops_the_start_with_its_settings_name(content: str) -> None:
     with pytest.raises(SettingsError, match="WEFT_API_KEYS"):
-        ApiKeys.load(path)
+        ApiKeys.parse(Secret(content))
