@@ -45,7 +45,7 @@ def environment(system: "System") -> dict[str, str]:
         "WEFT_ADMIN_MANAGEMENT_URL": credentials.management_url(),
         "WEFT_REDIS_URL": credentials.redis_url(),
         "WEFT_JWKS": str(credentials.jwks_path),
-        "WEFT_TOKEN_KEY_FILE": str(credentials.token_key_path),
+        "WEFT_SIGNING_KEY_FILE": str(credentials.path("token-key.pem")),
     }
     for name in _DATABASES:
         variables[f"WEFT_{name.upper()}_DATABASE_URL"] = credentials.database_url(name, name)

@@ -2,22 +2,14 @@
 
 import json
 import secrets
+from base64 import b64encode
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 
 from stack.home import write
 from stack.ports import Ports
-from stack.tokens import public_jwk
+from weft.http import TokenSigner, new_private_key
 
 ADMIN: Final = "weft_admin"
 MONITORING: Final = "weft_monitoring"
@@ -40,19 +32,23 @@ class Credentials:
         """Make what is missing; what is there stays."""
         users = [ADMIN, *services]
         for name in [*(f"postgres-{user}" for user in users), "valkey"]:
-            self._make_password(name)
+            self._make(name, secrets.token_urlsafe(_PASSWORD_BYTES))
         for user in [*users, MONITORING]:
-            self._make_password(f"rabbitmq-{user}")
-        if not self.token_key_path.exists():
-            write(self.token_key_path, _new_key())
-        write(self.jwks_path, json.dumps({"keys": [self._jwk()]}) + "\n")
+            self._make(f"rabbitmq-{user}", secrets.token_urlsafe(_PASSWORD_BYTES))
+        self._make("card-provider-key", secrets.token_urlsafe(_PASSWORD_BYTES))
+        self._make("webhook-secret", "whsec_" + b64encode(secrets.token_bytes(32)).decode())
+        self._make("token-key.pem", new_private_key().decode())
+        write(self.jwks_path, json.dumps(self.signer().jwks()) + "\n")
         for service in services:
             self.file(f"{service}.database-url", self.database_url(service, service))
             self.file(f"{service}.broker-url", self.broker_url(service, VHOST))
         self.file("valkey-url", self.redis_url())
 
+    def exist(self) -> bool:
+        return self.jwks_path.exists()
+
     def password(self, name: str) -> str:
-        """Return the password called `name`; NoCredentialsError before the first start."""
+        """Return the secret called `name`; NoCredentialsError before the first start."""
         try:
             return (self._folder / name).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
@@ -68,21 +64,12 @@ class Credentials:
         return self._folder / name
 
     @property
-    def token_key_path(self) -> Path:
-        return self._folder / "token-key.pem"
-
-    @property
     def jwks_path(self) -> Path:
         return self._folder / "jwks.json"
 
-    def token_key(self) -> Ed25519PrivateKey:
-        """Return the key that tokens are signed with."""
-        if not self.token_key_path.exists():
-            raise NoCredentialsError("this system was never started: run `weft up` first")
-        key = load_pem_private_key(self.token_key_path.read_bytes(), password=None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise TypeError("token-key.pem holds no Ed25519 key")
-        return key
+    def signer(self) -> TokenSigner:
+        """Return what signs tokens; NoCredentialsError before the first start."""
+        return TokenSigner(self.password("token-key.pem").encode())
 
     def database_url(self, user: str, database: str) -> str:
         password = quote(self.password(f"postgres-{user}"), safe="")
@@ -101,16 +88,6 @@ class Credentials:
         password = quote(self.password("valkey"), safe="")
         return f"redis://:{password}@{self._ports.address('valkey')}/0"
 
-    def _make_password(self, name: str) -> None:
+    def _make(self, name: str, text: str) -> None:
         if not (self._folder / name).exists():
-            self.file(name, secrets.token_urlsafe(_PASSWORD_BYTES))
-
-    def _jwk(self) -> dict[str, Any]:
-        public = self.token_key().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return public_jwk(public)
-
-
-def _new_key() -> str:
-    key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return pem.decode("ascii")
+            self.file(name, text)

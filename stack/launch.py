@@ -21,6 +21,7 @@ FIRST: Final = ("rabbitmq", "postgres", "valkey", "otel-collector")
 START_SECONDS: Final = 180.0
 """What a program may take to be ready, on a machine that is busy compiling."""
 _TRIES: Final = 3
+"""A program that ended twice before it was ready is not waited for."""
 _TICK: Final = 0.1
 _LAST_LINES: Final = 15
 
@@ -115,6 +116,7 @@ class _Launch:
         self._builder = builder
         self._programs: dict[str, Program] = {}
         self._since: dict[str, float] = {}
+        self._starts_before: dict[str, int] = {}
         self._ready: set[str] = set()
         self._pending: set[str] | None = None
         self._found: dict[str, parts.Found] = {}
@@ -188,8 +190,10 @@ class _Launch:
 
     def _check(self, program: Program, process: Process | None, answer: str | None) -> None:
         log = self._system.home.log(program.id)
-        if process is not None and process.dying and process.starts >= _TRIES:
-            raise StartError(program.id, process.error or "ends as soon as it is started", log)
+        if process is not None:
+            before = self._starts_before.setdefault(program.id, max(0, process.starts - 1))
+            if process.starts - before >= _TRIES:
+                raise StartError(program.id, process.error or "ends soon after its start", log)
         if time.monotonic() - self._since[program.id] > START_SECONDS:
             raise StartError(program.id, f"not ready after {START_SECONDS:.0f} s: {answer}", log)
 

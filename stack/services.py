@@ -26,7 +26,7 @@ class Service:
     """A service: what it may use of the backing parts.
 
     `publishes` are the first words of the events that it may send; `shares_port` means that all its
-    instances listen on one port.
+    instances listen on one port; `secrets` are handed over as WEFT_<NAME>_FILE.
     """
 
     name: str
@@ -35,16 +35,22 @@ class Service:
     publishes: tuple[str, ...] = ()
     commands: bool = False
     redis: bool = False
-    signs_tokens: bool = False
+    secrets: tuple[str, ...] = ()
     shares_port: bool = False
 
 
 SERVICES: Final = (
-    Service(name="gateway", redis=True, signs_tokens=True, shares_port=True),
+    Service(name="gateway", redis=True, shares_port=True),
     Service(name="orders", database=True, broker=True, publishes=("order",), commands=True),
     Service(name="inventory", database=True, broker=True, publishes=("stock", "product")),
-    Service(name="payments", database=True, broker=True, publishes=("payment",)),
-    Service(name="card_provider", database=True),
+    Service(
+        name="payments",
+        database=True,
+        broker=True,
+        publishes=("payment",),
+        secrets=("card-provider-key", "webhook-secret"),
+    ),
+    Service(name="card_provider", database=True, secrets=("card-provider-key", "webhook-secret")),
 )
 
 
@@ -133,8 +139,8 @@ def _own(system: System, service: Service) -> dict[str, str]:
         own["WEFT_BROKER_URL_FILE"] = str(credentials.path(f"{service.name}.broker-url"))
     if service.redis:
         own["WEFT_REDIS_URL_FILE"] = str(credentials.path("valkey-url"))
-    if service.signs_tokens:
-        own["WEFT_TOKEN_KEY_FILE"] = str(credentials.token_key_path)
+    for secret in service.secrets:
+        own[f"WEFT_{secret.upper().replace('-', '_')}_FILE"] = str(credentials.path(secret))
     return own
 
 

@@ -44,7 +44,7 @@ class Entry:
 
 def entries(system: System) -> list[Entry]:
     """Return an entry for each program that there should be, in the order of starting."""
-    if not system.home.exists() or not system.credentials.token_key_path.exists():
+    if not system.home.exists() or not system.credentials.exist():
         return [_never_started(name, "backing") for name in backing.NAMES] + [
             _never_started(service.name, "service") for service in services.present()
         ]

@@ -11,7 +11,6 @@ from stack.backends.jaeger import Jaeger
 from stack.backends.loki import Loki
 from stack.backends.prometheus import Prometheus
 from stack.system import System
-from stack.tokens import sign
 
 _CONNECTIONS = 16
 _TOKEN_SECONDS = 900.0
@@ -28,9 +27,8 @@ class Backends(msgspec.Struct, frozen=True):
 
     def gateway(self, subject: str, scopes: Sequence[str]) -> Gateway:
         """Return a client with a token of its own; NoCredentialsError before the first `up`."""
-        key = self.system.credentials.token_key()
-        token = sign(key, subject=subject, scopes=scopes, ttl=_TOKEN_SECONDS)
-        return Gateway(self.system.ports.url("gateway"), self.session, token=token.text)
+        token = self.system.credentials.signer().mint(subject, scopes, _TOKEN_SECONDS)
+        return Gateway(self.system.ports.url("gateway"), self.session, token=token.token)
 
 
 @asynccontextmanager

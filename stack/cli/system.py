@@ -5,7 +5,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -17,7 +17,8 @@ from stack.home import NotOursError
 from stack.lock import BusyError
 from stack.supervisor import SupervisorError
 from stack.system import System
-from stack.tokens import SCOPES, Token, sign
+from stack.tokens import SCOPES, as_json
+from weft.http import Token
 from weft.settings import SettingsError, duration
 
 FAILED: Final = 1
@@ -138,12 +139,12 @@ def token(
     subject: Annotated[str, typer.Option(help="The user that the token speaks for.")],
     scope: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
     ttl: Annotated[str, typer.Option(help="How long it is good: 30s, 15m, 12h.")] = "1h",
-    as_json: Json = False,
+    json_wanted: Json = False,
 ) -> None:
     """Print a token for a local system."""
     with _told():
         made = _token(System.load(), subject, scope or [], ttl)
-        typer.echo(json.dumps(made.as_json()) if as_json else made.text)
+        typer.echo(json.dumps(as_json(made)) if json_wanted else made.token)
 
 
 def env(as_json: Json = False) -> None:
@@ -197,14 +198,10 @@ def _token(system: System, subject: str, scopes: list[str], ttl: str) -> Token:
         seconds = duration(ttl)
     except ValueError:
         raise SettingsError(f"--ttl {ttl}: expected a duration such as 30s, 15m or 12h") from None
-    return sign(system.credentials.token_key(), subject=subject, scopes=scopes, ttl=seconds)
+    return system.credentials.signer().mint(subject, scopes, seconds)
 
 
 def _welcome(system: System) -> None:
-    demo: Any = sign(
-        system.credentials.token_key(),
-        subject="demo",
-        scopes=["orders:read", "orders:write", "inventory:write"],
-        ttl=_DEMO_TTL,
-    )
-    show.welcome(system.ports, demo.text)
+    scopes = ["orders:read", "orders:write", "inventory:write"]
+    demo = system.credentials.signer().mint("demo", scopes, _DEMO_TTL)
+    show.welcome(system.ports, demo.token)
