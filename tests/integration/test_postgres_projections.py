@@ -1,5 +1,7 @@
 """Projections: no event skipped, repeated or turned round, whatever the writers do."""
 
+# ruff: noqa: PT012 - what must raise is the end of a transaction's block
+
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -66,7 +66,7 @@ class Database:
                 await self._open()
             except Unavailable as error:
                 if not told:
-                    log.warning("database is not available, waiting", why=error.why)
+                    log.warning("database is not available, waiting", **{"weft.why": error.why})
                 told = True
             else:
                 break

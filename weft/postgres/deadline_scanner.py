@@ -94,10 +94,10 @@ class DeadlineScanner:
                 backoff.reset()
             except Unavailable as error:
                 if not told:
-                    log.warning("deadlines wait for the database", why=error.why)
+                    log.warning("deadlines wait for the database", **{"weft.why": error.why})
                 told = True
                 await self._sleep(backoff.next())
-            except Exception as error:  # noqa: BLE001 - a scanner that ends strands every order
+            except Exception as error:
                 log.exception("deadline scanner failed, trying again", error)
                 await self._sleep(backoff.next())
 
@@ -152,7 +152,8 @@ class DeadlineScanner:
         wait = _CONFLICT_WAIT
         if not isinstance(error, CONFLICTS):
             wait = min(2.0 ** min(row["attempts"], 10), _LONGEST_WAIT)
-            log.exception("deadline failed", error, kind=row["kind"], key=row["key"])
+            facts = {"weft.deadline.kind": row["kind"], "weft.deadline.key": row["key"]}
+            log.exception("deadline failed", error, **facts)
         await self._db.execute(
             _POSTPONE,
             row["kind"],

@@ -1,6 +1,7 @@
 """The inbox' partitions: one for each UTC day of UUIDv7 message ids."""
 
 import datetime as dt
+from collections.abc import Mapping
 from uuid import UUID
 
 import asyncpg
@@ -41,21 +42,24 @@ async def make_and_drop(db: Executor, now: float) -> None:
         " WHERE inhparent = 'weft.inbox'::regclass"
     )
     present = {row["relname"] for row in rows}
-    for name in sorted(wanted.keys() - present):
-        await _make(db, name, wanted[name])
+    if missing := sorted(wanted.keys() - present):
+        await _make(db, {name: wanted[name] for name in missing})
     for name in sorted(name for name in present - wanted.keys() if name < min(wanted)):
         await _drop(db, name)
 
 
-async def _make(db: Executor, name: str, day: int) -> None:
-    low, high = _first_of(day), _first_of(day + 1)
+async def _make(db: Executor, days: Mapping[str, int]) -> None:
     # One statement, so that another instance cannot come between; ATTACH lets readers go on.
     await db.execute(
         f"DO $$ BEGIN PERFORM pg_advisory_xact_lock({_LOCK});"
-        f" IF to_regclass('weft.{name}') IS NULL THEN"
-        f" CREATE TABLE weft.{name} (LIKE weft.inbox INCLUDING DEFAULTS INCLUDING INDEXES);"
-        f" ALTER TABLE weft.inbox ATTACH PARTITION weft.{name}"
-        f" FOR VALUES FROM ('{low}') TO ('{high}'); END IF; END $$"
+        + "".join(
+            f" IF to_regclass('weft.{name}') IS NULL THEN"
+            f" CREATE TABLE weft.{name} (LIKE weft.inbox INCLUDING DEFAULTS INCLUDING INDEXES);"
+            f" ALTER TABLE weft.inbox ATTACH PARTITION weft.{name}"
+            f" FOR VALUES FROM ('{_first_of(day)}') TO ('{_first_of(day + 1)}'); END IF;"
+            for name, day in days.items()
+        )
+        + " END $$"
     )
 
 

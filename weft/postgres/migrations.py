@@ -117,4 +117,5 @@ async def _run(connection: Connection, scope: str, migration: Migration) -> None
             migration.name,
             migration.checksum,
         )
-    log.info("schema migrated", scope=scope, number=migration.number, migration=migration.name)
+    file = f"{migration.number:04}_{migration.name}.sql"
+    log.info("schema migrated", **{"weft.migration": f"{scope} {file}"})

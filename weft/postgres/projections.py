@@ -134,7 +134,7 @@ class Projection:
                     await self._round()
                     backoff.reset()
             except Unavailable as error:
-                log.warning("projection waits for the database", why=error.why)
+                log.warning("projection waits for the database", **{"weft.why": error.why})
                 await self._sleep(backoff.next())
             except Exception as error:
                 log.exception("projection failed", error, **{"weft.projection.name": self._id[0]})

@@ -93,16 +93,16 @@ class Relay:
                 await self._pause(min(self._lease.remaining + 0.01, POLL / 2))
             except Unavailable as error:
                 if not told:
-                    log.warning("relay waits for the database", why=error.why)
+                    log.warning("relay waits for the database", **{"weft.why": error.why})
                 told = True
                 await self._pause(backoff.next())
-            except Exception as error:  # noqa: BLE001 - a relay that ends strands every message
+            except Exception as error:
                 log.exception("relay failed, trying again", error)
                 await self._pause(backoff.next())
 
     async def _lead(self) -> None:
         rows = OutboxRows(self._db, self._lease.name, self._lease.epoch)
-        log.info("relay is active", epoch=self._lease.epoch)
+        log.info("relay is active", **{"weft.lease.epoch": self._lease.epoch})
         aside = [asyncio.create_task(self._renew()), asyncio.create_task(self._measure(rows))]
         try:
             await rows.free()
@@ -126,7 +126,7 @@ class Relay:
                 return
             if away is not None:
                 if not told:
-                    log.warning("relay waits for the broker", why=away.why)
+                    log.warning("relay waits for the broker", **{"weft.why": away.why})
                 told = True
                 await self._pause(backoff.next())
                 continue
