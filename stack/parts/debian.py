@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stack.parts.job import Job
+    from stack.parts.progress import Step
 
 _SCRIPT = Path(__file__).with_name("apt-install.sh")
 _DEADLINE_S = 1800.0
@@ -19,11 +20,13 @@ _NO_SUCH_PACKAGE = 3
 _STATUS = re.compile(r"(dl|pm)status:.*?:([\d.]+):")
 
 
-def install(job: Job, patterns: Sequence[str], *, suite: str | None = None) -> bool:
+def install(
+    job: Job, patterns: Sequence[str], *, suite: str | None = None, step: Step = "installing"
+) -> bool:
     """Installs the first package that matches; False if the distribution has none of them."""
     if not host.is_root() and not host.may_sudo():
         raise job.failed(f"apt needs root: run `sudo apt-get install {_names(patterns)}` first")
-    job.tracker.begin("installing", total=100)
+    job.tracker.begin(step, total=100)
     options = ["--suite", suite] if suite else []
     command = ["sh", str(_SCRIPT), "weft-apt-install", *options, *patterns]
     code = job.run(

@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-Step = Literal["waiting", "installing", "downloading", "compiling", "linking", "done"]
+Step = Literal["waiting", "getting Go", "installing", "downloading", "compiling", "linking", "done"]
 Unit = Literal["modules", "packages", "percent"]
 
 _INTERVAL_S = 0.25
 _SHARE: dict[Step, tuple[float, float]] = {
     "waiting": (0.0, 0.0),
+    "getting Go": (0.0, 0.0),
     "installing": (0.0, 1.0),
     "downloading": (0.0, 0.25),
     "compiling": (0.25, 0.95),

@@ -26,8 +26,9 @@ def go(job: Job) -> Path:
     """The go command: from the PATH, from the usual folders, or installed by apt."""
     if found := find():
         return found
-    if not debian.install(job, _PACKAGES) and (backports := _backports()):
-        debian.install(job, _PACKAGES, suite=backports)
+    in_stable = debian.install(job, _PACKAGES, step="getting Go")
+    if not in_stable and (backports := _backports()):
+        debian.install(job, _PACKAGES, suite=backports, step="getting Go")
     if found := find():
         return found
     raise job.failed("no Go 1.21 or newer here and none from apt: install one and retry")
