@@ -21,6 +21,9 @@ _PLUMBING = {
     "severity_number",
     "severity_text",
     "span_id",
+    "telemetry_sdk_language",
+    "telemetry_sdk_name",
+    "telemetry_sdk_version",
     "trace_id",
 }
 _SEVERITIES = {"WARN": "WARNING", "FATAL": "ERROR", "CRITICAL": "ERROR"}

@@ -1,5 +1,6 @@
 """A trace drawn for a person: the tree of its spans, with their log lines between them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -29,10 +30,14 @@ _SHOWN = (
     "messaging.destination.name",
 )
 """Attributes whose value speaks for itself, if the span's name does not have it already."""
+_DULL = ("_request_id", "_message_id", "_size", "_scheme", "_port", "_address", "_original")
+"""Ends of the names of facts that come last."""
+_FRACTION = re.compile(r"-?\d+\.\d{5,}(e-?\d+)?")
 _NAMED = ("weft.", "user.id", "db.response.", "http.request.resend_count")
 """Beginnings of the names of attributes that are shown with their name."""
 _USUAL = {"weft.message.attempt": "1", "weft.message.outcome": "processed"}
 """What goes without saying."""
+_UNNAMED = ("weft.request.id",)
 
 
 class Row(msgspec.Struct):
@@ -93,12 +98,22 @@ def clock(at: float) -> str:
 
 
 def facts(line: LogLine, told: Mapping[str, object] = MappingProxyType({})) -> str:
-    """Return the facts of a log line as `name=value`, our own first, without those in `told`."""
+    """Return the facts of a log line as `name=value`, the telling ones first, less those `told`."""
     known = {(label(key), str(value)) for key, value in told.items()}
-    names = sorted(line.facts, key=lambda name: (not name.startswith("weft_"), name))
-    return " ".join(
-        f"{name}={line.facts[name]}" for name in names if (name, line.facts[name]) not in known
-    )
+    left = [(name, value) for name, value in line.facts.items() if (name, value) not in known]
+    left.sort(key=lambda fact: (_rank(fact[0]), fact[0]))
+    return " ".join(f"{name}={_short(value)}" for name, value in left)
+
+
+def _rank(name: str) -> int:
+    if name.endswith(_DULL):
+        return 2
+    return 0 if name.startswith("weft_") else 1
+
+
+def _short(value: str) -> str:
+    """Seconds to the nanosecond are for programs."""
+    return f"{float(value):.4g}" if _FRACTION.fullmatch(value) else value
 
 
 def level_style(level: str) -> str:
@@ -197,7 +212,7 @@ def _span(span: Span, style: Style) -> Text:
         if value is not None and str(value) not in text.plain:
             text.append(f" {value}", _attribute_style(key, value))
     for key, value in span.attributes.items():
-        ours = key.startswith(_NAMED) and key not in _SHOWN
+        ours = key.startswith(_NAMED) and key not in _SHOWN + _UNNAMED
         if ours and _USUAL.get(key) != str(value):
             text.append(f" {key}={value}", "dim")
     if span.links and span.parent_id not in span.links:
@@ -217,11 +232,16 @@ def _elided(elided: Elided) -> Text:
     return Text(f"{len(elided.spans)} spans, {duration(busy)}: {names}", "dim")
 
 
+def _told(span: Span) -> dict[str, object]:
+    """Return what a log line need not repeat under its span."""
+    return {**span.attributes, **_USUAL}
+
+
 def _log(row: Row, line: LogLine, style: Style) -> Text:
     offset = duration(max(0.0, line.at - style.start))
     text = Text(f"{offset:>9} ").append(f"{line.level or '-':>9}  ", level_style(line.level))
     if style.bars:
         text.append(" " * (_BAR + 2))
     text.append(f"{row.guides}· ", "dim").append(line.message, level_style(line.level))
-    told = facts(line, row.span.attributes if row.span and not style.full else {})
+    told = facts(line, _told(row.span) if row.span and not style.full else {})
     return text.append(f" {told}" if told else "", "dim")
