@@ -78,7 +78,7 @@ class HttpBackend:
         json: object = None,
     ) -> Answer:
         """Make one call, without retries, and read the whole answer; BackendAway if none came."""
-        timeout = aiohttp.ClientTimeout(total=self._deadline, connect=CONNECT_DEADLINE)
+        timeout = aiohttp.ClientTimeout(total=self._deadline, sock_connect=CONNECT_DEADLINE)
         try:
             async with self._session.request(
                 method,
@@ -91,6 +91,8 @@ class HttpBackend:
                 body = await response.read()
                 fields = {key.lower(): value for key, value in response.headers.items()}
                 return Answer(self.name, response.status, fields, body)
+        except aiohttp.ConnectionTimeoutError:
+            raise BackendAway(self.name, self.url, "no connection") from None
         except TimeoutError:
             raise BackendAway(self.name, self.url, f"no answer in {self._deadline:g} s") from None
         except aiohttp.ClientConnectorError as error:
