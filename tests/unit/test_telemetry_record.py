@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
 from weft.telemetry import record
+from weft.telemetry.calls import ServerCall
 from weft.telemetry.context import extract, extract_from_outside
 from weft.telemetry.setup import EdgeSampler
 
@@ -79,7 +80,7 @@ def signals(providers: Signals) -> Signals:
     return providers
 
 
-def serve(**options: Any) -> record.ServerCall:
+def serve(**options: Any) -> ServerCall:
     options = {"port": 8101, "headers": {}, **options}
     return record.http_server("POST", "/v1/orders/17", **options)
 
