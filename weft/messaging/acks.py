@@ -45,10 +45,14 @@ class Acks:
         self._gone.add(tag)
         self._advance()
 
+    def flush(self) -> None:
+        """Send all that is to be sent, as far as the connection has room."""
+        self._send(ahead=True)
+
     async def drain(self) -> None:
         """Send all that is to be sent, now."""
         while (self._row or self._done) and not self._channel.is_closed:
-            self._send(ahead=True)
+            self.flush()
             await asyncio.sleep(_PAUSE)
 
     def lost(self, error: BaseException) -> None:
@@ -77,7 +81,7 @@ class Acks:
 
     def _fire(self) -> None:
         self._timer = None
-        self._send(ahead=True)
+        self.flush()
         self._arm()
 
     def _send(self, *, ahead: bool) -> None:

@@ -14,7 +14,7 @@ from weft.messaging.meters import Meters
 from weft.messaging.processing import Handler, Processing
 from weft.messaging.publisher import Publisher
 from weft.messaging.session import Session, open_session
-from weft.messaging.talk import DEADLINE, LOST
+from weft.messaging.talk import DEADLINE, LOST, why
 from weft.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -67,6 +67,7 @@ class Consumer:
         self._session: Session | None = None
         self._hands: set[asyncio.Task[None]] = set()
         self._away: Unavailable | None = None
+        self._said = False
         self._pauses = Backoff(0.2)
         self._consuming = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
@@ -80,6 +81,8 @@ class Consumer:
 
     async def check(self) -> None:
         """Raise Unavailable while there is no connection to consume on."""
+        if self._supervisor is None or self._supervisor.done():
+            raise Unavailable(self.name, "it does not run")
         self._broker.consuming.connection_now()
 
     async def stop(self) -> None:
@@ -105,17 +108,21 @@ class Consumer:
             since = clock()
             try:
                 session = await self._begin(connection)
-            except (*LOST, TopologyError):
+            except (*LOST, TopologyError) as error:
+                await self._refused(connection, error)
                 await asyncio.sleep(backoff.next())
                 continue
+            self._said = False
             away = await session.ended
             await self._let_go(session)
             if session.alive:
                 await _wait(self._hands, self._deadline)
+                await self._let_go(session)
                 await session.close()
             if away is not None:
                 await self._pause(away)
-            elif clock() - since > DEADLINE:
+                continue
+            if clock() - since > DEADLINE:
                 backoff.reset()
             await asyncio.sleep(backoff.next())
 
@@ -129,8 +136,18 @@ class Consumer:
         self._consuming.set()
         return session
 
+    async def _refused(self, connection: AbstractConnection, error: BaseException) -> None:
+        if self._session is not None:
+            await self._session.close()
+        if not connection.is_closed and not self._said:
+            self._said = True
+            facts = {"messaging.destination.name": self._queue, "error.message": why(error)}
+            _log.warning("consumer cannot consume", **facts)
+
     async def _let_go(self, session: Session) -> None:
-        for message in await session.cancel():
+        await session.cancel()
+        while session.waiting:
+            message = session.waiting.popleft()
             await self._processing.give_back(session, message)
 
     async def _pause(self, away: Unavailable) -> None:

@@ -11,6 +11,8 @@ from weft.telemetry import current_carrier
 
 COMMANDS = "weft.commands"
 EVENTS = "weft.events"
+_HIGHEST = 255
+_LONGEST = 248  # what a short string holds, less a version
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns the JSON object of schema version n into that of version n + 1."""
@@ -88,9 +90,12 @@ def outgoing(
     """Give `message` its identity. Call it in the transaction that causes the message.
 
     `carrier` is the trace context to continue, the current one by default. A command is mandatory,
-    an event is not.
+    an event is not. Raises ValueError if the protocol cannot carry a text (248 bytes).
     """
     command = isinstance(message, Command)
+    _bound(correlation_id=correlation_id, reply_to=reply_to or "", type=message.message_type)
+    if priority is not None and not 0 <= priority <= _HIGHEST:
+        raise ValueError(f"priority is not 0 to {_HIGHEST}")
     return Outgoing(
         id=uuid7(),
         exchange=COMMANDS if command else EVENTS,
@@ -105,3 +110,9 @@ def outgoing(
         priority=priority,
         at=time.time(),
     )
+
+
+def _bound(**texts: str) -> None:
+    for name, text in texts.items():
+        if len(text.encode()) > _LONGEST:
+            raise ValueError(f"{name} has more than {_LONGEST} bytes")

@@ -56,6 +56,7 @@ class Processing:
         try:
             error = await self._handle(incoming, call)
             if isinstance(error, Unavailable):
+                session.waiting.append(delivered)
                 session.end(error)
             elif error is not None:
                 call.outcome = await self._failed(session, incoming, error)

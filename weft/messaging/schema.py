@@ -8,7 +8,7 @@ from weft.messaging.errors import Unparsable
 from weft.messaging.message import Message
 
 M = TypeVar("M", bound=Message)
-_BAD = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError)
+_BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(kind: type[M], version: int, body: bytes) -> M:
@@ -30,5 +30,8 @@ def _upcast(kind: type[Message], version: int, document: Any) -> Any:
         upcaster = kind.upcasters.get(step)
         if upcaster is None or not isinstance(document, dict):
             raise Unparsable(f"{kind.message_type} version {version}: no way up from {step}")
-        document = upcaster(document)
+        try:
+            document = upcaster(document)
+        except (LookupError, TypeError, ValueError) as error:
+            raise Unparsable(f"{kind.message_type} version {step}: {error!r}") from error
     return document

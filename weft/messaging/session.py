@@ -15,7 +15,8 @@ from weft.messaging.wire import nack_frame
 
 
 class Session:
-    """Consumes from one queue. `waiting` holds what was delivered and is in nobody's hands.
+    """Consumes from one queue. `waiting` holds what was delivered and is in nobody's hands (any
+    more: a message whose handler found a dependency away waits to be given back).
 
     `ended` holds what ended it: the dependency that is away, or None when the channel is gone.
     """
@@ -55,14 +56,13 @@ class Session:
         if not self.ended.done():
             self.ended.set_result(cause)
 
-    async def cancel(self) -> list[DeliveredMessage]:
-        """Ask for no more deliveries; return those that nobody had in hand."""
+    async def cancel(self) -> None:
+        """Ask for no more deliveries, once."""
         self.end(None)
-        with contextlib.suppress(*LOST):
-            await talk(self.channel.basic_cancel(self._tag))
-        left = list(self.waiting)
-        self.waiting.clear()
-        return left
+        tag, self._tag = self._tag, ""
+        if tag:
+            with contextlib.suppress(*LOST):
+                await talk(self.channel.basic_cancel(tag))
 
     def give_back(self, message: DeliveredMessage) -> None:
         """Return a delivery to its queue, for anybody to take."""

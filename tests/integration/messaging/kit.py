@@ -1,7 +1,6 @@
 """Messages, handlers and an administrator's eyes on the real RabbitMQ."""
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +10,6 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import aiormq
 from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.commands import Basic
 
 from weft.messaging import Command, Event, Incoming, Outgoing, outgoing
@@ -95,12 +93,6 @@ class Rabbit:
         answer = await channel.queue_declare(queue, passive=True)
         await channel.close()
         return int(answer.message_count or 0)
-
-    async def exists(self, queue: str) -> bool:
-        with contextlib.suppress(ChannelNotFoundEntity):
-            await self.ready(queue)
-            return True
-        return False
 
     async def take(self, queue: str) -> DeliveredMessage:
         """Take one message out of `queue`, waiting for it."""

@@ -1,0 +1,205 @@
+"""The broker is away: said once, waited for, and everything goes on by itself."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pamqp.frame
+import pytest
+from pamqp.base import Frame
+from pamqp.commands import Connection
+
+from tests.integration.messaging.kit import SHORT, Collected, Ping, Rabbit, ping, until
+from weft.errors import Unavailable
+from weft.messaging import Broker, Consumer, Publisher, ServiceTopology, broker
+
+
+class Wire:
+    """A TCP relay in front of the broker that can be cut and mended."""
+
+    def __init__(self, url: str) -> None:
+        self._parts = urlsplit(url)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self._port = server.getsockname()[1]
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
+        user = f"{self._parts.username}:{self._parts.password}"
+        self.url = self._parts._replace(netloc=f"{user}@127.0.0.1:{self._port}").geturl()
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+
+    async def cut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for writer in self._writers:
+                writer.transport.abort()
+            self._writers.clear()
+            self._server = None
+
+    def say(self, frame: Frame) -> None:
+        """Say something to the clients in the broker's name, while it is silent."""
+        for writer in self._clients:
+            writer.write(pamqp.frame.marshal(frame, 0))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(
+            self._parts.hostname, self._parts.port
+        )
+        self._writers |= {writer, far_writer}
+        self._clients.add(writer)
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+class Said:
+    """What was logged."""
+
+    def __init__(self) -> None:
+        self.records: list[str] = []
+
+    def warning(self, message: str, **_: Any) -> None:
+        self.records.append(message)
+
+    info = warning
+
+
+@pytest.fixture
+async def wire(broker_url: str) -> AsyncIterator[Wire]:
+    wire = Wire(broker_url)
+    yield wire
+    await wire.cut()
+
+
+@pytest.fixture
+async def remote(wire: Wire) -> AsyncIterator[Broker]:
+    """A broker behind the wire, not started."""
+    topology = ServiceTopology(service="shop", commands=[Ping], delays=SHORT)
+    remote = Broker(wire.url, topology)
+    yield remote
+    await remote.stop()
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    said = Said()
+    monkeypatch.setattr(broker, "_log", said)
+    return said.records
+
+
+async def test_start_waits_for_a_broker_that_is_away_and_says_so_once(
+    wire: Wire, remote: Broker, said: list[str]
+) -> None:
+    starting = asyncio.create_task(remote.start())
+    await until(lambda: said)
+    with pytest.raises(Unavailable):
+        await remote.check()
+    await wire.mend()
+    await starting
+    await remote.check()
+    assert said == ["broker is away", "broker is back"]
+
+
+async def test_after_an_outage_publisher_and_consumer_go_on(
+    wire: Wire, remote: Broker, said: list[str], collected: Collected
+) -> None:
+    await wire.mend()
+    await remote.start()
+    publisher, consumer = Publisher(remote), Consumer(remote, "shop.commands", collected)
+    await consumer.start()
+    await publisher.publish(ping(1))
+    await until(lambda: len(collected.messages) == 1)
+    await wire.cut()
+    await until(lambda: said == ["broker is away"])
+    with pytest.raises(Unavailable):
+        await publisher.publish(ping(2))
+    with pytest.raises(Unavailable):
+        await consumer.check()
+    await wire.mend()
+    await until(lambda: said == ["broker is away", "broker is back"])
+    await publisher.publish(ping(3))
+    await until(lambda: b'{"number":3}' in [m.body for m in collected.messages])
+    await consumer.check()
+    await consumer.stop()
+
+
+async def test_a_failed_message_waits_for_the_broker_and_keeps_its_attempts(
+    wire: Wire, remote: Broker, rabbit: Rabbit, collected: Collected
+) -> None:
+    await wire.mend()
+    await remote.start()
+    failing = asyncio.Event()
+
+    async def fails_while_cut(incoming: Any) -> Any:
+        await collected(incoming)
+        if len(collected.messages) == 1:
+            await failing.wait()
+            raise ValueError("after the wire was cut")
+        return "processed"
+
+    consumer = Consumer(remote, "shop.commands", fails_while_cut)
+    await consumer.start()
+    await Publisher(remote).publish(ping())
+    await until(lambda: collected.messages)
+    await wire.cut()
+    failing.set()
+    await wire.mend()
+    await until(lambda: len(collected.messages) == 2)
+    assert collected.attempts == [1, 1]
+    await consumer.stop()
+
+    async def empty() -> bool:
+        return await rabbit.ready("shop.commands") == 0
+
+    await until(empty)
+
+
+async def test_stop_does_not_wait_for_a_broker_that_is_away(
+    wire: Wire, remote: Broker, collected: Collected
+) -> None:
+    await wire.mend()
+    await remote.start()
+    consumer = Consumer(remote, "shop.commands", collected)
+    await consumer.start()
+    await wire.cut()
+    async with asyncio.timeout(5):
+        await consumer.stop()
+        await remote.stop()
+
+
+async def test_a_broker_that_blocks_publishers_is_unavailable_and_consuming_goes_on(
+    wire: Wire, remote: Broker, collected: Collected
+) -> None:
+    await wire.mend()
+    await remote.start()
+    publisher = Publisher(remote)
+    consumer = Consumer(remote, "shop.commands", collected)
+    await publisher.publish_batch([ping(n) for n in range(10)])
+    wire.say(Connection.Blocked(reason="low on memory"))
+
+    async def blocked() -> bool:
+        (outcome,) = await publisher.publish_batch([ping()])
+        return isinstance(outcome, Unavailable) and "blocks publishers" in outcome.why
+
+    await until(blocked)
+    await consumer.start()
+    await until(lambda: len(collected.messages) >= 10)
+    wire.say(Connection.Unblocked())
+
+    async def confirmed() -> bool:
+        return await publisher.publish_batch([ping(11)]) == [None]
+
+    await until(confirmed)
+    await until(lambda: b'{"number":11}' in [m.body for m in collected.messages])
+    await consumer.stop()
