@@ -7,7 +7,7 @@ from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
 from weft.messaging.wire import ack_frame
-from weft.telemetry.record import MessagingCall
+from weft.telemetry.calls import MessagingCall
 
 EVERY = 32
 """So many acknowledgements in a row are sent at once."""

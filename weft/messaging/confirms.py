@@ -11,7 +11,7 @@ from weft.errors import Unavailable
 from weft.messaging.errors import Rejected, Unroutable
 from weft.messaging.message import Outgoing
 from weft.messaging.talk import why
-from weft.telemetry.record import MessagingCall
+from weft.telemetry.calls import MessagingCall
 
 Outcome = Unroutable | Rejected | Unavailable | None
 """What became of a publish: None is confirmed."""

@@ -17,7 +17,7 @@ from weft.messaging.publisher import Publisher
 from weft.messaging.session import Session
 from weft.messaging.topology import QueueSpec
 from weft.telemetry import get_logger, record
-from weft.telemetry.record import ProcessCall
+from weft.telemetry.calls import ProcessCall
 
 _log = get_logger(__name__)
 
