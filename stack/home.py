@@ -4,19 +4,19 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from weft.settings import SettingsError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """The checkout: the services are started in it, and each part's own config folder stands in it."""
 _SOCKET_PATH_BYTES: Final = 107 - len(".4194304")
 """What the kernel allows, less the suffix under which supervisord binds before it renames."""
 _MARK: Final = ".weft"
-
-
-class NotOursError(Exception):
-    """The folder holds something that Weft did not put there."""
+_NOBODY: Final = 65534
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,18 @@ class Home:
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
         return Path("/tmp") / f"weft-{os.geteuid()}-{digest}" / "supervisor.sock"  # noqa: S108  # made 0700, checked to be ours
 
+    def check(self) -> None:
+        """Raise SettingsError where the folder is not ours, or not to be reached by all parts."""
+        if not self.exists() and self.path.exists() and any(self.path.iterdir()):
+            raise SettingsError(f"WEFT_HOME: {self.path} is neither empty nor a home of Weft")
+        parent = next(folder for folder in self.path.parents if folder.exists())
+        if os.geteuid() == 0 and not _others_reach(parent):
+            raise SettingsError(
+                f"WEFT_HOME: others cannot pass through {parent}, and PostgreSQL never runs as root"
+            )
+
     def make(self) -> None:
         """Make the folders. Others may pass through (PostgreSQL's user does), and read nothing."""
-        new = not self.path.exists() or not any(self.path.iterdir())
-        if not new and not (self.path / _MARK).exists():
-            raise NotOursError(f"{self.path} is neither empty nor a home of Weft")
         for folder in (self.path, self.path / "data"):
             folder.mkdir(mode=0o711, parents=True, exist_ok=True)
             folder.chmod(0o711)
@@ -75,7 +82,7 @@ class Home:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
         if status.st_uid != os.geteuid() or folder.is_symlink():
-            raise NotOursError(f"{folder} belongs to another user")
+            raise SettingsError(f"WEFT_HOME: {folder} belongs to another user")
 
     def exists(self) -> bool:
         return (self.path / _MARK).exists()
@@ -103,6 +110,14 @@ class Home:
                 except OSError:
                     continue
         return total
+
+
+def _others_reach(folder: Path) -> bool:
+    """Ask as nobody: the bits of each parent do not tell all that access lists may."""
+    answer = subprocess.run(  # noqa: S603  # our own arguments
+        ["/usr/bin/test", "-x", folder], user=_NOBODY, group=_NOBODY, extra_groups=[], check=False
+    )
+    return answer.returncode == 0
 
 
 def write(path: Path, text: str, *, mode: int = 0o600) -> bool:

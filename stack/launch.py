@@ -69,12 +69,11 @@ def up(system: System, report: Report) -> None:
     if not ran_before:
         processes.kill_all(system.home)
         _check_ports(system)
+    system.home.check()
     system.home.make()
     with lock(system.home):
         system.credentials.make([service.name for service in services.SERVICES])
         services.remember(system)
-        if "postgres" not in missing:
-            postgres.check_reachable(system)
         with _nothing_left(system, unless=ran_before), Builder(system.home, missing) as builder:
             _Launch(system, supervisor, report, builder).run()
 

@@ -10,6 +10,7 @@ import psutil
 
 BIND: Final = "127.0.0.1"
 INSTANCE_STEP: Final = 100
+_BASES: Final = (10000, 5000, 12000, 7000, 15000)
 _PORTS: Final = {
     "gateway": 8080,
     "orders": 8101,
@@ -58,6 +59,11 @@ class Ports:
     def all(self) -> dict[str, int]:
         """Return every port by the part's name."""
         return {part: port + self.base for part, port in _PORTS.items()}
+
+    def free_base(self) -> int | None:
+        """Return another base under which every port is free now."""
+        bases = (base for base in _BASES if base != self.base)
+        return next((base for base in bases if not taken(Ports(base).all().items())), None)
 
 
 @dataclass(frozen=True)

@@ -152,22 +152,6 @@ SELECT 'CREATE DATABASE {name} OWNER {name}' WHERE NOT EXISTS
 REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC;"""  # noqa: S608  # our own names
 
 
-def check_reachable(system: System) -> None:
-    """Raise ProvisionError where PostgreSQL's own user cannot reach its data folder."""
-    user = _user()
-    if user is None:
-        return
-    path = system.home.path
-    answer = subprocess.run(  # noqa: S603  # our own arguments
-        ["/usr/bin/test", "-x", path], user=user, group=user, extra_groups=[], check=False
-    )
-    if answer.returncode != 0:
-        raise ProvisionError(
-            f"WEFT_HOME {path} cannot be reached by the user {user}, which PostgreSQL runs as: "
-            "expected a folder whose parents others may pass through"
-        )
-
-
 def _data(system: System, found: Found) -> Path:
     """Each major version has a folder of its own: a newer server does not read an older one's."""
     return system.home.data(f"postgres-{found.version.split('.')[0]}")

@@ -42,10 +42,13 @@ def failure(text: str, log: Path, lines: list[str]) -> None:
         err.print(f"  {line}", markup=False, soft_wrap=True)
 
 
-def ports_taken(taken: PortsTakenError) -> None:
+def ports_taken(taken: PortsTakenError, ports: Ports) -> None:
+    """Show who has the ports, and how to move."""
     for one in taken.taken:
         error(str(one))
-    error(f"free it, or move all ports: WEFT_PORT_BASE=10000 weft up (0 to {HIGHEST_PORT_BASE})")
+    base = ports.free_base()
+    move = f"WEFT_PORT_BASE={base} weft up" if base is not None else "WEFT_PORT_BASE"
+    error(f"free it, or move all ports: {move} (0 to {HIGHEST_PORT_BASE})")
 
 
 def all_ready(seconds: float) -> None:

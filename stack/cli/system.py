@@ -13,7 +13,6 @@ from stack import addresses, launch, parts, services, status, stop
 from stack.backing.postgres import ProvisionError
 from stack.cli import following, show
 from stack.credentials import NoCredentialsError
-from stack.home import NotOursError
 from stack.lock import BusyError
 from stack.supervisor import SupervisorError
 from stack.system import System
@@ -46,7 +45,7 @@ def _told() -> Iterator[None]:
         show.error(str(error))
         raise typer.Exit(USAGE) from None
     except launch.PortsTakenError as error:
-        show.ports_taken(error)
+        show.ports_taken(error, System.load().ports)
         raise typer.Exit(FAILED) from None
     except launch.StartError as error:
         show.failure(str(error), error.log, error.last_lines)
@@ -58,7 +57,6 @@ def _told() -> Iterator[None]:
         parts.UnsupportedHost,
         BusyError,
         NoCredentialsError,
-        NotOursError,
         ProvisionError,
         SupervisorError,
         TimeoutError,
