@@ -36,6 +36,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS: Final = "p.sku, p.number, p.name, p.price_minor, p.revision, p.stock, p.reserved"
 
+# What is written comes from the locked rows: PostgreSQL checks constraints on values computed from
+# the snapshot before it notices that a row has changed since, and would refuse them wrongly.
 _RESERVE: Final = """
 WITH fresh AS (
     INSERT INTO reservations (order_id, state, skus, quantities)
@@ -45,15 +47,15 @@ WITH fresh AS (
 ), wanted AS MATERIALIZED (
     SELECT w.sku, w.quantity FROM fresh, unnest($2::text[], $3::bigint[]) AS w (sku, quantity)
 ), locked AS MATERIALIZED (
-    SELECT p.sku, p.stock FROM products p JOIN wanted USING (sku)
+    SELECT p.sku, p.stock, p.reserved, wanted.quantity FROM products p JOIN wanted USING (sku)
     ORDER BY p.sku FOR NO KEY UPDATE OF p
 ), short AS MATERIALIZED (
     SELECT w.sku FROM wanted w LEFT JOIN locked l USING (sku)
     WHERE l.stock IS NULL OR l.stock < w.quantity
     ORDER BY w.sku LIMIT 1
 ), moved AS (
-    UPDATE products p SET stock = p.stock - w.quantity, reserved = p.reserved + w.quantity
-    FROM wanted w WHERE p.sku = w.sku AND NOT EXISTS (SELECT FROM short)
+    UPDATE products p SET stock = l.stock - l.quantity, reserved = l.reserved + l.quantity
+    FROM locked l WHERE p.sku = l.sku AND NOT EXISTS (SELECT FROM short)
 )
 SELECT EXISTS (SELECT FROM fresh) AS fresh, (SELECT sku FROM short) AS short
 """
@@ -66,13 +68,14 @@ WITH settled AS (
 ), held AS MATERIALIZED (
     SELECT h.sku, h.quantity FROM settled, unnest(skus, quantities) AS h (sku, quantity)
 ), locked AS MATERIALIZED (
-    SELECT p.sku FROM products p JOIN held USING (sku) ORDER BY p.sku FOR NO KEY UPDATE OF p
+    SELECT p.sku, p.stock, p.reserved, p.sold, held.quantity FROM products p JOIN held USING (sku)
+    ORDER BY p.sku FOR NO KEY UPDATE OF p
 ), moved AS (
     UPDATE products p SET
-        reserved = p.reserved - h.quantity,
-        stock = p.stock + CASE $2 WHEN 'released' THEN h.quantity ELSE 0 END,
-        sold = p.sold + CASE $2 WHEN 'committed' THEN h.quantity ELSE 0 END
-    FROM held h WHERE p.sku = h.sku AND (SELECT count(*) FROM locked) > 0
+        reserved = l.reserved - l.quantity,
+        stock = l.stock + CASE $2 WHEN 'released' THEN l.quantity ELSE 0 END,
+        sold = l.sold + CASE $2 WHEN 'committed' THEN l.quantity ELSE 0 END
+    FROM locked l WHERE p.sku = l.sku
 )
 SELECT EXISTS (SELECT FROM settled)
 """
