@@ -35,11 +35,9 @@ class Session:
         """Begin; `arrived` is called after each message was put to the waiting ones."""
 
         async def deliver(message: DeliveredMessage) -> None:
+            self.waiting.append(message)
             if self.taking:
-                self.waiting.append(message)
                 arrived()
-            else:
-                self.give_back(message)
 
         await talk(self.channel.basic_qos(prefetch_count=prefetch))
         answer = await talk(self.channel.basic_consume(queue, deliver))

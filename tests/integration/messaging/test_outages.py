@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -203,3 +204,48 @@ async def test_a_broker_that_blocks_publishers_is_unavailable_and_consuming_goes
     await until(confirmed)
     await until(lambda: b'{"number":11}' in [m.body for m in collected.messages])
     await consumer.stop()
+
+
+async def test_through_cuts_at_random_moments_every_message_is_handled_and_none_is_dead(
+    wire: Wire, remote: Broker, rabbit: Rabbit, collected: Collected
+) -> None:
+    chance = random.Random(5)
+    await wire.mend()
+    await remote.start()
+    collected.raises = lambda m: OSError() if m.attempt == 1 and m.id[-1] in "01" else None
+    consumer = Consumer(remote, "shop.commands", collected)
+    await consumer.start()
+    publisher = Publisher(remote, deadline=2.0)
+    open_messages = {message.id: message for message in map(ping, range(2000))}
+    wanted = set(open_messages)
+
+    async def relay() -> None:
+        while open_messages:
+            batch = list(open_messages.values())[:50]
+            for message, outcome in zip(batch, await publisher.publish_batch(batch), strict=True):
+                assert outcome is None or isinstance(outcome, Unavailable)
+                if outcome is None:
+                    del open_messages[message.id]
+            await asyncio.sleep(0)
+
+    relaying = asyncio.create_task(relay())
+    for _ in range(5):
+        handled = len(collected.messages) + chance.randint(20, 300)
+        await until(lambda least=handled: len(collected.messages) >= least or relaying.done())
+        await wire.cut()
+        await wire.mend()
+    await relaying
+
+    def all_handled() -> bool:
+        return {m.id for m in collected.messages if collected.raises(m) is None} == wanted
+
+    await until(all_handled, seconds=60)
+
+    async def empty() -> bool:
+        names = ["shop.commands", "shop.commands.retry.50ms"]
+        return sum([await rabbit.ready(name) for name in names]) == 0
+
+    await until(empty)
+    await consumer.stop()
+    assert max(collected.attempts) == 2
+    assert await rabbit.ready("shop.commands.dead") == 0
