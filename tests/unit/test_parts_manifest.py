@@ -57,3 +57,16 @@ def test_a_digest_changes_with_a_locked_file_and_with_a_flag(tmp_path: Path) -> 
     assert dataclasses.replace(base, version="3.7.9").digest() != before
     extra.write_text("two")
     assert base.digest() != before
+
+
+def test_all_parts_are_built_by_one_go_so_that_they_share_what_is_compiled() -> None:
+    toolchains = {
+        line
+        for name in NAMES
+        for line in (MANIFESTS[name].folder / "go.mod").read_text().splitlines()
+        if line.startswith("toolchain ")
+    }
+    assert len(toolchains) == 1
+    assert all(
+        "\ntoolchain go" in (MANIFESTS[name].folder / "go.mod").read_text() for name in NAMES
+    )

@@ -4,6 +4,8 @@ module weft.invalid/otel-collector
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/open-telemetry/opentelemetry-collector-contrib/connector/spanmetricsconnector v0.161.0
 	github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter v0.161.0

@@ -2,6 +2,8 @@ module weft.invalid/prometheus
 
 go 1.26.7
 
+toolchain go1.26.8
+
 require github.com/prometheus/prometheus v0.316.0
 
 require (
