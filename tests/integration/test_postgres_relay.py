@@ -336,7 +336,7 @@ async def test_a_commit_wakes_the_relay_of_another_instance(
     for n in range(5):
         begun = time.monotonic()
         await outbox.add(other, outgoing(Moved(n=n), correlation_id="a"))
-        await until(lambda n=n: len(recorder.published) == n + 1)  # type: ignore[misc]
+        await until(lambda n=n: len(recorder.published) == n + 1)
         waits.append(time.monotonic() - begun)
     assert sorted(waits)[2] < 0.5
     await asyncio.gather(active.stop(), standby.stop())
