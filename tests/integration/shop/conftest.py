@@ -1,21 +1,30 @@
-"""Inventory, payments and the card provider as processes, on the real broker and database."""
+"""Inventory, payments and the card provider as processes, on the real broker and database.
+
+A module's tests share the processes: each uses orders and products of its own.
+"""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import aiohttp
 import asyncpg
 import pytest
 
-from tests.integration.shop.kit import CARD_KEY, WEBHOOK_SECRET, Keys, PostBox, Running, environment
-from weft.settings import Secret
+from tests.integration.shop.kit import (
+    CARD_KEY,
+    WEBHOOK_SECRET,
+    Keys,
+    PostBox,
+    Running,
+    environment,
+    virtual_host,
+)
 
 Databases = Callable[[], Awaitable[str]]
 Start = Callable[..., Awaitable[Running]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def new_database(parts: dict[str, str]) -> AsyncIterator[Databases]:
     """Make a further empty database."""
     admin_url = parts["WEFT_ADMIN_DATABASE_URL"]
@@ -34,23 +43,29 @@ async def new_database(parts: dict[str, str]) -> AsyncIterator[Databases]:
     await admin.close()
 
 
-@pytest.fixture
-def keys(tmp_path: Path) -> Keys:
-    return Keys(tmp_path)
+@pytest.fixture(scope="module")
+async def amqp_url(parts: dict[str, str]) -> AsyncIterator[str]:
+    async with virtual_host(parts) as url:
+        yield url
 
 
-@pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return Keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+async def start(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
     """Start a service and wait until it is ready."""
+    folder = tmp_path_factory.mktemp("services")
     running: list[Running] = []
 
-    async def begin(name: str, *, wait: bool = True, **settings: str) -> Running:
-        log = tmp_path / f"{name}-{len(running)}.log"
+    async def begin(name: str, **settings: str) -> Running:
+        log = folder / f"{name}-{len(running)}.log"
         service = Running(name, environment(**settings), log)
         running.append(service)
         await service.start()
-        if wait:
-            await service.ready()
+        await service.ready()
         return service
 
     yield begin
@@ -58,26 +73,21 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         await service.end()
 
 
-@pytest.fixture
-async def post(broker_url: str) -> AsyncIterator[PostBox]:
-    box = PostBox(broker_url)
+@pytest.fixture(scope="module")
+async def post(amqp_url: str) -> AsyncIterator[PostBox]:
+    box = PostBox(amqp_url)
     await box.open()
     yield box
     await box.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as session:
         yield session
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shared() -> dict[str, str]:
     """What payments and the card provider both know."""
     return {"WEFT_CARD_PROVIDER_KEY": CARD_KEY, "WEFT_WEBHOOK_SECRET": WEBHOOK_SECRET}
-
-
-@pytest.fixture
-def webhook_secret() -> Secret:
-    return Secret(WEBHOOK_SECRET)

@@ -39,6 +39,18 @@ class Bank:
             if cursor is None:
                 return entries
 
+    async def called(self, payment_id: str) -> bool:
+        """Whether payments has begun to call the provider."""
+        connection = await asyncpg.connect(self.payments_database)
+        try:
+            return bool(
+                await connection.fetchval(
+                    "SELECT attempts > 0 FROM provider_calls WHERE payment_id = $1", payment_id
+                )
+            )
+        finally:
+            await connection.close()
+
     async def status(self, payment_id: str) -> str | None:
         entry = (await self.ledger()).get(payment_id)
         return None if entry is None else entry["status"]
@@ -73,12 +85,12 @@ class Order:
         return await self.bank.post.expect(self.order_id, *types)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def bank(
     start: Start,
     shared: dict[str, str],
     new_database: Databases,
-    broker_url: str,
+    amqp_url: str,
     post: PostBox,
     http: aiohttp.ClientSession,
 ) -> Bank:
@@ -94,7 +106,7 @@ async def bank(
         "payments",
         WEFT_PORT=port,
         WEFT_DATABASE_URL=database,
-        WEFT_BROKER_URL=broker_url,
+        WEFT_BROKER_URL=amqp_url,
         WEFT_CARD_PROVIDER_URL=provider.url,
         **shared,
     )
@@ -141,6 +153,7 @@ async def test_the_answer_continues_the_trace_of_the_command(bank: Bank) -> None
 async def test_a_void_gives_up_on_a_provider_that_does_not_answer(bank: Bank) -> None:
     order = Order(bank, "tok_down")
     await order.authorize()
+    await until(lambda: bank.called(order.payment_id))
     await order.void()
     await order.expect("payment.voided")
     assert bank.post.told(order.order_id) == ["payment.voided"]
@@ -208,8 +221,9 @@ async def test_no_token_is_left_anywhere(bank: Bank) -> None:
         await order.expect("payment.authorized", "payment.declined")
     connection = await asyncpg.connect(bank.payments_database)
     try:
-        assert await connection.fetchval("SELECT count(*) FROM provider_calls") == 0
+        open_calls = await connection.fetchval("SELECT count(*) FROM provider_calls")
         kept = await connection.fetchval("SELECT string_agg(e::text, ' ') FROM weft.events e")
     finally:
         await connection.close()
+    assert open_calls == 0
     assert "tok_" not in kept + bank.payments.output + bank.provider.output
