@@ -49,21 +49,23 @@ def as_root(argv: list[str]) -> list[str]:
 
 def ask_for_sudo() -> bool:
     """Has sudo ask for the password on the terminal if it needs one; whether it may be used now."""
-    if is_root():
-        return True
-    if shutil.which("sudo") is None:
-        return False
-    return _sudo("--validate", timeout_s=300)
+    return is_root() or _sudo(["--validate"], timeout_s=300, quiet=False)
 
 
 def may_sudo() -> bool:
     """Whether sudo does as we say without asking."""
-    return shutil.which("sudo") is not None and _sudo("--non-interactive", "true", timeout_s=10)
+    return _sudo(["--non-interactive", "true"], timeout_s=10, quiet=True)
 
 
-def _sudo(*arguments: str, timeout_s: float) -> bool:
+def _sudo(arguments: list[str], *, timeout_s: float, quiet: bool) -> bool:
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        return False
+    silence = subprocess.DEVNULL if quiet else None
     try:
-        done = subprocess.run(["sudo", *arguments], check=False, timeout=timeout_s)  # noqa: S603, S607  the system's sudo
+        done = subprocess.run(  # noqa: S603  the system's sudo
+            [sudo, *arguments], stderr=silence, timeout=timeout_s, check=False
+        )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0
