@@ -117,7 +117,7 @@ class _Launch:
         self._since: dict[str, float] = {}
         self._starts_before: dict[str, int] = {}
         self._ready: set[str] = set()
-        self._pending: set[str] | None = None
+        self._pending = set(builder.pending)
         self._found: dict[str, parts.Found] = {}
         self._services_started = False
         self._takes_orders = False
@@ -138,19 +138,26 @@ class _Launch:
         return {program.id for program in services.programs(self._system)}
 
     def _start_what_is_new(self, pending: set[str]) -> None:
-        new: list[Program] = []
-        if pending != self._pending:
-            for name in sorted((self._pending or set()) - pending):
-                self._report.installed(name)
-            self._pending = pending
-            self._found |= {one.name: one for one in plan.found({*pending, *self._found})}
-            there = (one for name, one in self._found.items() if name not in self._programs)
-            new += [backing.prepare(self._system, one) for one in there]
+        for name in sorted(self._pending - pending):
+            self._report.installed(name)
+        self._pending = pending
+        new = [backing.prepare(self._system, found) for found in self._look(pending)]
         if not self._services_started and self._found.keys() >= set(FIRST) and self._provisioned():
             self._services_started = True
             new += [log_shipping.program(self._system), *services.programs(self._system)]
         if new:
             self._start(new)
+
+    def _look(self, pending: set[str]) -> list[parts.Found]:
+        """Return the parts that were not seen before."""
+        if self._found.keys() | pending >= set(backing.NAMES):
+            return []
+        new = plan.found({*pending, *self._found})
+        self._found |= {found.name: found for found in new}
+        if lost := set(backing.NAMES) - pending - self._found.keys():
+            name = min(lost)
+            raise StartError(name, "was there, and cannot be found now", self._builder.log(name))
+        return new
 
     def _start(self, new: list[Program]) -> None:
         self._programs |= {program.id: program for program in new}
@@ -172,6 +179,8 @@ class _Launch:
         return True
 
     def _watch(self) -> None:
+        if not self._programs:
+            return
         known = self._supervisor.processes()
         waiting = [one for one in self._programs.values() if one.id not in self._ready]
         with ThreadPoolExecutor(max(1, len(waiting))) as pool:
