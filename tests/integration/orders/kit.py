@@ -63,7 +63,7 @@ async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 15.
         if value:
             return value
         assert time.monotonic() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
 
 
 class Peers:
