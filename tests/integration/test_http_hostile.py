@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import random
-import zlib
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -84,20 +83,10 @@ async def test_a_larger_body_that_does_not_tell_its_length_is_a_413(server: Http
     assert (await ask(server, request))[0] == 413
 
 
-async def test_a_decompression_bomb_is_a_413(server: HttpServer) -> None:
-    bomb = gzip.compress(b" " * (200 * MIB), 9)
-    assert len(bomb) < MIB
-    assert (await ask(server, post(bomb, b"Content-Encoding: gzip"), seconds=30))[0] == 413
-
-
-async def test_a_compressed_body_is_taken(server: HttpServer) -> None:
-    body = zlib.compress(b'{"items": [1, 2]}')
-    status, answer = await ask(server, post(body, b"Content-Encoding: deflate"))
-    assert (status, answer[-1:]) == (200, b"2")
-
-
-async def test_a_body_that_is_not_what_its_encoding_says_is_a_400(server: HttpServer) -> None:
-    assert (await ask(server, post(b'{"items": []}', b"Content-Encoding: gzip")))[0] == 400
+@pytest.mark.parametrize("encoding", [b"gzip", b"deflate", b"br", b"gzip, gzip", b"nonsense"])
+async def test_a_compressed_body_is_a_415(server: HttpServer, encoding: bytes) -> None:
+    bomb = gzip.compress(b" " * (10 * MIB))
+    assert (await ask(server, post(bomb, b"Content-Encoding: " + encoding)))[0] == 415
 
 
 async def test_a_body_that_does_not_arrive_is_a_408(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-from aiohttp.web import BaseRequest, StreamResponse
+from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from weft.errors import Unavailable
 from weft.http.answer import problem_of, render, render_problem
@@ -17,7 +17,6 @@ from weft.http.request import Request
 from weft.http.routes import Route
 from weft.ids import uuid7
 from weft.telemetry import record
-from weft.telemetry.calls import ServerCall
 
 CLIENT_LEFT = 499
 """The status in telemetry where the caller did not wait for one. Not an error."""
@@ -68,7 +67,7 @@ class Endpoint:
             front.leave()
 
     async def _answer(
-        self, request: Request, call: ServerCall, refusal: Refusal | None
+        self, request: Request, call: record.ServerCall, refusal: Refusal | None
     ) -> StreamResponse:
         error: Exception | None = None
         call.set("weft.request.id", request.request_id)
@@ -79,24 +78,22 @@ class Endpoint:
             call.status = CLIENT_LEFT
             call.end()
             raise
-        except Exception as caught:
-            if _client_left(request.http, caught):
-                call.status = CLIENT_LEFT
-                call.end()
-                raise
-            problem = problem_of(caught)
-            if problem is None:
-                error, problem = caught, Problem(500)
-            response = render_problem(problem)
+        except Exception as caught:  # noqa: BLE001 - every error becomes an answer
+            response, error = _explained(request, caught)
         call.status = response.status
         call.request_bytes = len(request.raw)
-        call.response_bytes = max(response.body_length, _length_of(response))
+        call.response_bytes = response.content_length or response.body_length
         if not response.prepared:
-            response.headers["Server"] = "weft"
-            response.headers["x-request-id"] = request.request_id
-            response.headers["x-trace-id"] = call.trace_id
+            self._sign(response, request)
         call.end(error)
         return response
+
+    def _sign(self, response: StreamResponse, request: Request) -> None:
+        response.headers["Server"] = "weft"
+        response.headers["x-request-id"] = request.request_id
+        response.headers["x-trace-id"] = request.trace_id
+        if not self._front.is_open:
+            response.force_close()
 
     async def _respond(self, request: Request, refusal: Refusal | None) -> StreamResponse:
         self._front.admit(self._route, request.headers)
@@ -129,9 +126,11 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return given if given and _REQUEST_ID.fullmatch(given) else uuid7()
 
 
-def _client_left(http: BaseRequest, error: Exception) -> bool:
-    return isinstance(error, ConnectionError) and http.transport is None
-
-
-def _length_of(response: StreamResponse) -> int:
-    return response.content_length or 0
+def _explained(request: Request, error: Exception) -> tuple[StreamResponse, Exception | None]:
+    """Return the answer to `error`, and the error itself if nobody foresaw it."""
+    if isinstance(error, ConnectionError) and request.http.transport is None:
+        return Response(status=CLIENT_LEFT), None
+    problem = problem_of(error)
+    if problem is not None:
+        return render_problem(problem), None
+    return render_problem(Problem(500)), error

@@ -15,7 +15,12 @@ READ_DEADLINE = 10.0
 
 
 async def read_body(http: BaseRequest) -> bytes:
-    """Return the body; raise Problem 400 (broken), 408 (too slow) or 413 (above 1 MiB)."""
+    """Return the body; raise Problem 400 (broken), 408 (too slow), 413 (above 1 MiB) or 415.
+
+    A compressed body is a 415: within a mebibyte there is nothing to win, and bombs to lose to.
+    """
+    if http.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise Problem(415, detail="The body must not be compressed.")
     if (http.content_length or 0) > MAX_BODY:
         raise _too_large()
     await _continue(http)

@@ -30,7 +30,8 @@ class HttpServer:
 
     `start` listens at once; until `open` is called, and again from `close` on, all routes but the
     probes answer 503 with Retry-After. `edge` is for the one public door: there a caller's trace is
-    continued only if they are authenticated, and never their sampling or baggage.
+    continued only if they are authenticated, and never their sampling or baggage. `drain_timeout`
+    bounds in seconds how long `stop` waits for what is in hand; then it is cut off.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class HttpServer:
         auth: Authentication | None = None,
         edge: bool = False,
         reuse_port: bool = False,
-        drain_timeout: float = 10.0,
+        drain_timeout: float = 5.0,
     ) -> None:
         self.name = name
         self.bind = bind
@@ -63,11 +64,12 @@ class HttpServer:
         server = Server(
             self._dispatch,
             access_log=None,
+            auto_decompress=False,
             keepalive_timeout=KEEPALIVE,
             lingering_time=LINGER,
             logger=quiet_logger(),
         )
-        runner = ServerRunner(server, shutdown_timeout=1.0)
+        runner = ServerRunner(server, shutdown_timeout=0.5)
         await runner.setup()
         listening = _listen(self.bind, self.port, reuse_port=self._reuse_port)
         await SockSite(runner, listening, backlog=BACKLOG).start()
