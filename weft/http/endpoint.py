@@ -17,6 +17,7 @@ from weft.http.request import Request
 from weft.http.routes import Route
 from weft.ids import uuid7
 from weft.telemetry import record
+from weft.telemetry.calls import ServerCall
 
 CLIENT_LEFT = 499
 """The status in telemetry where the caller did not wait for one. Not an error."""
@@ -67,7 +68,7 @@ class Endpoint:
             front.leave()
 
     async def _answer(
-        self, request: Request, call: record.ServerCall, refusal: Refusal | None
+        self, request: Request, call: ServerCall, refusal: Refusal | None
     ) -> StreamResponse:
         error: Exception | None = None
         call.set("weft.request.id", request.request_id)

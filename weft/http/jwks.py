@@ -37,6 +37,7 @@ class KeySet:
         self._keys: dict[str, Any] = {}
         self._next_look = float("-inf")
         self._reading = asyncio.Lock()
+        self._complained = False
 
     async def key(self, kid: str) -> Any | None:
         """Return the key, None if the set has none of that name; raise Unavailable."""
@@ -49,6 +50,7 @@ class KeySet:
             if time.monotonic() >= self._next_look:
                 try:
                     self._keys = _parse(await self._read())
+                    self._complained = False
                 except (OSError, TimeoutError, ValueError, aiohttp.ClientError) as error:
                     self._complain(error)
                 self._next_look = time.monotonic() + (self._refresh if self._keys else RETRY)
@@ -56,7 +58,9 @@ class KeySet:
                 raise Unavailable("jwks", "the key set cannot be read")
 
     def _complain(self, error: Exception) -> None:
-        log.warning("key set cannot be read", **{"error.type": type(error).__name__})
+        if not self._complained:
+            log.warning("key set cannot be read", **{"error.type": type(error).__name__})
+        self._complained = True
 
     async def _read(self) -> bytes:
         if not self._source.startswith(("http://", "https://")):
