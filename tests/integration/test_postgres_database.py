@@ -231,6 +231,19 @@ async def test_a_deadlock_is_a_conflict(db: Database) -> None:
     assert await db.fetchval("SELECT sum(n) FROM pair") == 2
 
 
+async def test_a_migration_under_a_prepared_statement_is_a_conflict(db: Database) -> None:
+    await db.execute("CREATE TABLE notes (text text)")
+    async with asyncio.timeout(10):
+        async with db.transaction() as tx:
+            await tx.fetch("SELECT * FROM notes")
+        await db.execute("ALTER TABLE notes ADD COLUMN more int")
+        with pytest.raises(TransactionConflict):
+            async with db.transaction() as tx:
+                await tx.fetch("SELECT * FROM notes")
+        async with db.transaction() as tx:
+            assert await tx.fetch("SELECT * FROM notes") == []
+
+
 async def test_a_transaction_that_waits_for_its_client_is_ended_by_the_server(
     db: Database,
 ) -> None:

@@ -137,6 +137,22 @@ async def test_a_handler_that_raises_is_tried_again(db: Database, error: Excepti
     assert await fired(db) == ["k"]
 
 
+async def test_a_handler_may_set_its_own_deadline_again(db: Database) -> None:
+    deadlines = Deadlines(db)
+
+    async def three_times(tx: Transaction, key: str) -> None:
+        await write(tx, key)
+        if await tx.fetchval("SELECT count(*) FROM fired") < 3:
+            await deadlines.set(tx, "t", key, due_in=0.0)
+
+    scanner = DeadlineScanner(db, {"t": three_times})
+    await scanner.start()
+    await deadlines.set(db, "t", "k", due_in=0.0)
+    await until(lambda: none_left(db))
+    await scanner.stop()
+    assert await fired(db) == ["k", "k", "k"]
+
+
 async def test_kinds_of_other_services_are_left_alone(db: Database) -> None:
     deadlines = Deadlines(db)
     await deadlines.set(db, "foreign", "a", due_in=0.0)

@@ -30,12 +30,12 @@ _PEEK = (
     "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8"
     " FROM weft.deadlines WHERE kind = ANY($1::text[])"
 )
+# Deleted before the handler runs, so that this may set the same deadline again.
 _CLAIM = (
-    "SELECT kind, key, carrier, attempts FROM weft.deadlines"
+    "DELETE FROM weft.deadlines WHERE (kind, key) = (SELECT kind, key FROM weft.deadlines"
     " WHERE due_at <= clock_timestamp() AND kind = ANY($1::text[])"
-    " ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED"
+    " ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING kind, key, carrier, attempts"
 )
-_DELETE = "DELETE FROM weft.deadlines WHERE kind = $1 AND key = $2"
 _POSTPONE = (
     "UPDATE weft.deadlines SET attempts = attempts + 1,"
     " due_at = clock_timestamp() + make_interval(secs => $3) WHERE kind = $1 AND key = $2"
@@ -142,8 +142,6 @@ class DeadlineScanner:
     async def _handle(self, tx: Transaction, row: asyncpg.Record) -> None:
         token = attach(msgspec.json.decode(row["carrier"], type=dict[str, str]))
         try:
-            # Before the handler, so that this may set the same deadline again.
-            await tx.execute(_DELETE, row["kind"], row["key"])
             await self._handlers[row["kind"]](tx, row["key"])
         finally:
             detach(token)

@@ -11,7 +11,7 @@ class MigrationError(WeftError):
 
 
 class TransactionConflict(WeftError):
-    """The server ended this transaction in favour of another, for instance in a deadlock."""
+    """Another transaction came between: a deadlock, or a migration under a prepared statement."""
 
 
 class TransactionAborted(WeftError):
@@ -42,7 +42,11 @@ _AWAY = (
     OSError,
     TimeoutError,
 )
-_LOST = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_LOST = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidCachedStatementError,  # another instance has migrated
+)
 
 
 def translate(error: BaseException, name: str, *, closed: bool) -> BaseException:

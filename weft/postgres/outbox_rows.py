@@ -9,14 +9,16 @@ import msgspec
 from weft.messaging.message import Outgoing
 from weft.postgres.database import Database
 from weft.postgres.dispatch import Dispatched, Row
-from weft.postgres.outbox import COLUMNS
 
 LONGEST_WAIT = 30.0
 """Seconds between the attempts at a message that the broker refuses again and again."""
 
 _FIRST_WAIT = 0.5
 
-_ROW = f"id, ordering_key, attempts, {COLUMNS}"
+_ROW = (
+    "id, ordering_key, attempts, message_id::text, exchange, routing_key, type, version, body,"
+    " headers, correlation_id, reply_to, priority, mandatory, extract(epoch FROM at)::float8 AS at"
+)
 # ruff's S608 does not see that no part of these comes from outside.
 _FETCH = (
     f"(SELECT {_ROW}, false AS held FROM weft.outbox"  # noqa: S608
@@ -105,7 +107,7 @@ def _wait(attempts: int) -> float:
 
 def _row(record: asyncpg.Record) -> Row:
     message = Outgoing(
-        id=str(record["message_id"]),
+        id=record["message_id"],
         exchange=record["exchange"],
         routing_key=record["routing_key"],
         type=record["type"],
@@ -116,6 +118,6 @@ def _row(record: asyncpg.Record) -> Row:
         headers=msgspec.json.decode(record["headers"], type=dict[str, str | int]),
         mandatory=record["mandatory"],
         priority=record["priority"],
-        at=record["at"].timestamp(),
+        at=record["at"],
     )
     return Row(record["id"], record["ordering_key"], record["attempts"], message)
