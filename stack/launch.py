@@ -22,7 +22,7 @@ START_SECONDS: Final = 180.0
 """What a program may take to be ready, on a machine that is busy compiling."""
 _TRIES: Final = 3
 """A program that ended twice before it was ready is not waited for."""
-_TICK: Final = 0.1
+_TICK: Final = 0.2
 _LAST_LINES: Final = 15
 
 
@@ -182,7 +182,7 @@ class _Launch:
         if not self._programs:
             return
         known = self._supervisor.processes()
-        waiting = [one for one in self._programs.values() if one.id not in self._ready]
+        waiting = [one for one in self._programs.values() if self._is_awaited(one)]
         with ThreadPoolExecutor(max(1, len(waiting))) as pool:
             answers = list(pool.map(_answers, waiting))
         for program, answer in zip(waiting, answers, strict=True):
@@ -195,6 +195,12 @@ class _Launch:
         if not self._takes_orders and self._ready >= {*FIRST, *self._service_ids()}:
             self._takes_orders = True
             self._report.takes_orders()
+
+    def _is_awaited(self, program: Program) -> bool:
+        """Services cannot be ready before the parts they need, and would log each question."""
+        if program.id in self._ready:
+            return False
+        return program.kind == "backing" or self._ready.issuperset(FIRST)
 
     def _check(self, program: Program, process: Process | None, answer: str | None) -> None:
         log = self._system.home.log(program.id)

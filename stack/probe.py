@@ -18,6 +18,8 @@ TIMEOUT: Final = 2.0
 """Seconds that one probe may take."""
 _PROTOCOL_3: Final = 196608
 _OK: Final = 200
+_TYPE_AND_LENGTH: Final = 5
+_MOST_BYTES: Final = 65536
 
 
 class NotReadyError(Exception):
@@ -37,7 +39,7 @@ def http_ok(url: str, *, user: str = "", password: str = "") -> Probe:
         try:
             connection.request("GET", parts.path or "/", headers=headers)
             response = connection.getresponse()
-            body = response.read(65536)
+            body = response.read(_MOST_BYTES)
         except (OSError, http.client.HTTPException) as error:
             raise NotReadyError(_reason(error)) from None
         finally:
@@ -54,8 +56,9 @@ def postgres(port: int) -> Probe:
     startup = struct.pack("!ii", 8 + len(fields), _PROTOCOL_3) + fields
 
     def probe() -> None:
-        answer = _exchange(port, startup, 1)
-        if answer != b"R":
+        # The whole answer is read: closing on the rest of it would be an error in the server's log.
+        answer = _exchange(port, startup, _is_whole)
+        if not answer.startswith(b"R"):
             raise NotReadyError("does not accept connections yet")
 
     return probe
@@ -65,7 +68,7 @@ def redis(port: int, password: str) -> Probe:
     """PING is answered."""
 
     def probe() -> None:
-        answer = _exchange(port, f"AUTH {password}\r\nPING\r\n".encode(), 12)
+        answer = _exchange(port, f"AUTH {password}\r\nPING\r\n".encode(), _has_two_lines)
         if answer != b"+OK\r\n+PONG\r\n":
             raise NotReadyError("does not answer PING")
 
@@ -86,15 +89,21 @@ def fresh(path: Path, seconds: float) -> Probe:
     return probe
 
 
-def _exchange(port: int, request: bytes, size: int) -> bytes:
+def _is_whole(message: bytes) -> bool:
+    """Of PostgreSQL's protocol: a type, then a length that counts itself."""
+    return len(message) > _TYPE_AND_LENGTH and len(message) > int.from_bytes(message[1:5], "big")
+
+
+def _has_two_lines(answer: bytes) -> bool:
+    return answer.count(b"\r\n") > 1
+
+
+def _exchange(port: int, request: bytes, complete: Callable[[bytes], bool]) -> bytes:
     try:
         with socket.create_connection((BIND, port), timeout=TIMEOUT) as connection:
             connection.sendall(request)
             answer = b""
-            while len(answer) < size:
-                part = connection.recv(size - len(answer))
-                if not part:
-                    break
+            while not complete(answer) and (part := connection.recv(_MOST_BYTES)):
                 answer += part
             return answer
     except OSError as error:

@@ -38,7 +38,8 @@ def program(system: System, found: Found) -> Program:
             f"--web.listen-address={system.ports.address('prometheus')}",
             f"--web.external-url={url}",
             "--web.enable-otlp-receiver",
-            "--enable-feature=exemplar-storage",
+            # The second makes a series begin at 0: rate() counts its first events, too.
+            "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
             # A dead instance's pushed series are gone after three missed pushes.
             "--query.lookback-delta=15s",
             "--log.format=json",

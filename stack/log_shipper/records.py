@@ -9,7 +9,7 @@ from typing import Any, Final
 
 MOST_CHARACTERS: Final = 16_384
 """Of one record; the rest is cut."""
-_SEVERITIES: Final = {"DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
+_SEVERITIES: Final = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "FATAL": 21}
 """OpenTelemetry's severity numbers."""
 _WORDS: Final = {
     "debug": "DEBUG",
@@ -20,8 +20,8 @@ _WORDS: Final = {
     "hint": "INFO",
     "detail": "INFO",
     "context": "INFO",
-    "warn": "WARN",
-    "warning": "WARN",
+    "warn": "WARNING",
+    "warning": "WARNING",
     "error": "ERROR",
     "critical": "ERROR",
     "dpanic": "ERROR",
@@ -53,7 +53,7 @@ Parser = Callable[[str], Record | None]
 
 def parser(part: str) -> Parser:
     """Return how the lines of `part` are read."""
-    return {"postgres": _postgres, "valkey": _valkey}.get(part, _json)
+    return {"jaeger": _jaeger, "postgres": _postgres, "valkey": _valkey}.get(part, _json)
 
 
 def joined(record: Record, line: str) -> Record:
@@ -64,10 +64,22 @@ def joined(record: Record, line: str) -> Record:
     return Record(text, record.severity, record.at, record.facts)
 
 
+_BADGER: Final = re.compile(r"badger (?P<at>\S+ \S+) (?P<level>[A-Z]+): (?P<text>.*)")
+
+
+def _jaeger(line: str) -> Record | None:
+    """Its store has a log format of its own."""
+    match = _BADGER.fullmatch(line)
+    if match is None:
+        return _json(line)
+    moment = datetime.strptime(match["at"], "%Y/%m/%d %H:%M:%S").astimezone()
+    return Record(match["text"][:MOST_CHARACTERS], _severity(match["level"]), moment.timestamp())
+
+
 def _json(line: str) -> Record | None:
-    """zap, slog, go-kit and RabbitMQ's formatter; lines in between are kept as they are."""
+    """zap, slog, go-kit and RabbitMQ's formatter, also where RabbitMQ's banner had no line end."""
     try:
-        said = json.loads(line)
+        said = json.loads(line[max(0, line.find('{"')) :])
     except ValueError:
         return Record(line[:MOST_CHARACTERS])
     if not isinstance(said, dict):
@@ -99,7 +111,7 @@ _VALKEY: Final = re.compile(
     r"(?P<pid>\d+):[XCSM] (?P<at>\d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d+) "
     r"(?P<level>[.*#-]) (?P<text>.*)"
 )
-_VALKEY_LEVELS: Final = {".": "DEBUG", "-": "INFO", "*": "INFO", "#": "WARN"}
+_VALKEY_LEVELS: Final = {".": "DEBUG", "-": "INFO", "*": "INFO", "#": "WARNING"}
 
 
 def _valkey(line: str) -> Record | None:
