@@ -1,19 +1,40 @@
-"""What aiohttp logs of bytes that are not HTTP: the caller's doing, told to the caller alone."""
+"""Connections whose bytes are no HTTP request: these too are answered with a problem."""
 
-import logging
-from functools import cache
+from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
-from aiohttp.http_exceptions import HttpProcessingError
+from weft.http.answer import render_problem
+from weft.http.problem import Problem
+from weft.ids import uuid7
+
+_NO_TRACE = "0" * 32
+_SERVER_ERROR = 500
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, HttpProcessingError)
+class Listener(Server):
+    """Makes the connections."""
+
+    def __call__(self) -> RequestHandler:
+        """Return the protocol of a new connection."""
+        return _Connection(self, loop=self._loop, **self._kwargs)
 
 
-@cache
-def quiet_logger() -> logging.Logger:
-    """Return a logger for aiohttp's server that leaves out broken requests of callers."""
-    logger = logging.getLogger("weft.http.server")
-    logger.addFilter(_is_ours)
-    return logger
+class _Connection(RequestHandler):
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = _SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """Answer what never became a request; a caller's mistake is not logged."""
+        if status >= _SERVER_ERROR:
+            super().handle_error(request, status, exc, message)
+            response = render_problem(Problem(status))
+        else:
+            response = render_problem(Problem(status, detail="This is no HTTP request."))
+        response.headers["x-request-id"] = uuid7()
+        response.headers["x-trace-id"] = _NO_TRACE
+        response.force_close()
+        return response

@@ -3,11 +3,11 @@
 import socket
 from collections.abc import Iterable
 
-from aiohttp.web import BaseRequest, Server, ServerRunner, SockSite, StreamResponse
+from aiohttp.web import BaseRequest, ServerRunner, SockSite, StreamResponse
 
 from weft.errors import Unavailable
 from weft.http.endpoint import Endpoint
-from weft.http.framing import quiet_logger
+from weft.http.framing import Listener
 from weft.http.front import Front
 from weft.http.identity import Authentication
 from weft.http.problem import Problem
@@ -61,13 +61,12 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen; raise OSError if the port is taken."""
-        server = Server(
+        server = Listener(
             self._dispatch,
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE,
             lingering_time=LINGER,
-            logger=quiet_logger(),
         )
         runner = ServerRunner(server, shutdown_timeout=0.5)
         await runner.setup()
