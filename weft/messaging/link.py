@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
 
 import aiormq
 from aiormq.abc import AbstractConnection
-from yarl import URL
 
 from weft.errors import Unavailable
 from weft.messaging.backoff import Backoff
@@ -40,7 +40,8 @@ class Link:
     ) -> None:
         # The library logs every failed try; the broker says it once, in its own words.
         logging.getLogger("aiormq").setLevel(logging.CRITICAL)
-        self._url = URL(url).update_query(heartbeat=str(HEARTBEAT), name=name)
+        options = urlencode({"heartbeat": HEARTBEAT, "name": name})
+        self._url = f"{url}{'&' if '?' in url else '?'}{options}"
         self.name = name
         self._changed = changed
         self._setup = setup
@@ -100,11 +101,12 @@ class Link:
             try:
                 await self._setup(connection)
             except BaseException:
-                await connection.close()
+                with contextlib.suppress(*LOST):
+                    await talk(connection.close())
                 raise
         return connection
 
-    async def _until_lost(self, connection: AbstractConnection) -> BaseException | None:
+    async def _until_lost(self, connection: AbstractConnection) -> BaseException:
         self._connection = connection
         self._there.set()
         self._changed(self, None)
@@ -114,7 +116,8 @@ class Link:
         self._there.clear()
         self._connection = None
         ended = done.pop()
-        return asyncio.CancelledError() if ended.cancelled() else ended.exception()
+        known = None if ended.cancelled() else ended.exception()
+        return known or ConnectionError("connection closed")
 
     def _failed(self, error: BaseException) -> None:
         """Let the first `start` raise what no waiting mends; after it, all are outages."""
