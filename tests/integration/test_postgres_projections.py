@@ -126,6 +126,21 @@ async def test_an_earlier_position_in_a_later_transaction_is_not_skipped(
     await projection.stop()
 
 
+async def test_transactions_are_ordered_as_numbers(db: Database, log: EventLog) -> None:
+    for n, tx in enumerate(("9", "10", "11")):
+        await append(db, log, "s", n)
+        await db.execute("UPDATE weft.events SET tx = $1::text::xid8 WHERE version = $2", tx, n + 1)
+    projection = Projection(db, "p", write_down, batch=1)
+    await projection.start()
+
+    async def all_seen() -> bool:
+        return len(await seen(db)) >= 3
+
+    await until(all_seen)
+    await projection.stop()
+    assert await seen(db) == [("s", 1), ("s", 2), ("s", 3)]
+
+
 async def test_a_stream_cannot_be_turned_round_by_a_transaction_that_began_earlier(
     db: Database, log: EventLog
 ) -> None:

@@ -123,7 +123,9 @@ async def test_a_message_arrives_with_its_identity_and_leaves_the_outbox(
 ) -> None:
     relay = Relay(db, Publisher(broker))
     await relay.start()
-    message = outgoing(Moved(n=1), correlation_id="c-1")
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    carrier = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    message = outgoing(Moved(n=1), correlation_id="c-1", carrier=carrier)
     async with db.transaction() as tx:
         await Outbox(db).add(tx, message)
     (received,) = await take(broker_url, "pieces.events", 1)
@@ -133,6 +135,7 @@ async def test_a_message_arrives_with_its_identity_and_leaves_the_outbox(
         "c-1",
     )
     assert received.body == b'{"n":1}'
+    assert trace_id in str(received.headers["traceparent"])
     await until(lambda: empty(db))
     await relay.stop()
 

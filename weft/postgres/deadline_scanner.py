@@ -33,7 +33,7 @@ _PEEK = (
 # Deleted before the handler runs, so that this may set the same deadline again.
 _CLAIM = (
     "DELETE FROM weft.deadlines WHERE (kind, key) = (SELECT kind, key FROM weft.deadlines"
-    " WHERE due_at <= clock_timestamp() AND kind = ANY($1::text[])"
+    " WHERE due_at <= statement_timestamp() AND kind = ANY($1::text[])"
     " ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING kind, key, carrier, attempts"
 )
 _POSTPONE = (

@@ -14,6 +14,7 @@ LONGEST_WAIT = 30.0
 """Seconds between the attempts at a message that the broker refuses again and again."""
 
 _FIRST_WAIT = 0.5
+_COUNTED = 100_000
 
 _ROW = (
     "id, ordering_key, attempts, message_id::text, exchange, routing_key, type, version, body,"
@@ -46,8 +47,9 @@ _FREE = (
     " AND h.next_attempt_at < 'infinity')"
 )
 _BACKLOG = (
-    "SELECT count(*) AS rows, coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::float8"
-    " AS age FROM weft.outbox"
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM weft.outbox LIMIT $1) AS o) AS rows,"
+    " coalesce((SELECT extract(epoch FROM clock_timestamp() - at) FROM weft.outbox"
+    " ORDER BY id LIMIT 1), 0)::float8 AS age"
 )
 
 
@@ -89,8 +91,8 @@ class OutboxRows:
         await self._db.execute(_FREE, *self._fence)
 
     async def backlog(self) -> tuple[int, float]:
-        """Return the number of rows and the age of the oldest in seconds."""
-        row = await self._db.fetchrow(_BACKLOG)
+        """Return the number of rows, counted up to 100000, and the age of the first in seconds."""
+        row = await self._db.fetchrow(_BACKLOG, _COUNTED)
         return (row["rows"], row["age"]) if row else (0, 0.0)
 
     async def _delete(self, confirmed: Sequence[Row]) -> bool:

@@ -47,17 +47,16 @@ _REGISTER = (
 )
 _CURSOR = "SELECT tx::text, position FROM weft.projections WHERE name = $1 AND generation = $2"
 _PEEK = (
-    "SELECT EXISTS (SELECT 1 FROM weft.events"
-    " WHERE (tx, position) > (p.tx, p.position) AND tx < h.xmin) AS ready,"
-    " EXISTS (SELECT 1 FROM weft.events WHERE (tx, position) > (p.tx, p.position)) AS waiting,"
-    " h.xmin::text, h.xmax::text FROM weft.projections p,"
-    " (SELECT pg_snapshot_xmin(s) AS xmin, pg_snapshot_xmax(s) AS xmax"
-    " FROM pg_current_snapshot() AS s) AS h WHERE p.name = $1 AND p.generation = $2"
+    "SELECT n.tx IS NOT NULL AS waiting, n.tx < pg_snapshot_xmin(h) AS ready,"
+    " pg_snapshot_xmin(h)::text AS xmin, pg_snapshot_xmax(h)::text AS xmax"
+    " FROM weft.projections p CROSS JOIN pg_current_snapshot() AS h LEFT JOIN LATERAL"
+    " (SELECT e.tx FROM weft.events e WHERE (e.tx, e.position) > (p.tx, p.position)"
+    " ORDER BY e.tx, e.position LIMIT 1) AS n ON true WHERE p.name = $1 AND p.generation = $2"
 )
 _READ = (
-    "SELECT position, stream, version, type, schema_version, data, meta, at, tx::text"
-    " FROM weft.events WHERE (tx, position) > ($1::text::xid8, $2)"
-    " AND tx < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY tx, position LIMIT $3"
+    "SELECT e.*, e.tx::text AS transaction"
+    " FROM weft.events e WHERE (e.tx, e.position) > ($1::text::xid8, $2)"
+    " AND e.tx < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY e.tx, e.position LIMIT $3"
 )
 _MOVE = (
     "UPDATE weft.projections SET tx = $3::text::xid8, position = $4, updated_at = now()"
@@ -163,7 +162,7 @@ class Projection:
             rows = await tx.fetch(_READ, cursor["tx"], cursor["position"], self._batch)
             if rows:
                 await self._apply(tx, [stored(row) for row in rows])
-                await tx.execute(_MOVE, *self._id, rows[-1]["tx"], rows[-1]["position"])
+                await tx.execute(_MOVE, *self._id, rows[-1]["transaction"], rows[-1]["position"])
         return True
 
     async def _measure(self, *, waiting: bool) -> None:

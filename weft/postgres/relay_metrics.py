@@ -9,7 +9,7 @@ _backlog = {"rows": 0.0, "age": 0.0}
 gauge(
     "weft.relay.lag.events",
     "{event}",
-    "Rows in the outbox, as the active relay sees them; 0 in instances that stand by.",
+    "Rows in the outbox, counted up to 100000 by the active relay; 0 in those that stand by.",
     lambda: _backlog["rows"],
 )
 gauge(
