@@ -11,9 +11,8 @@ from stack import backing, log_shipping, parts, plan, ports, processes, services
 from stack.backing import postgres
 from stack.building import Builder
 from stack.lock import lock
-from stack.probe import NotReadyError
 from stack.program import Program
-from stack.supervisor import Process, Supervisor, SupervisorError
+from stack.supervisor import Process, Supervisor
 from stack.system import System
 
 FIRST: Final = ("rabbitmq", "postgres", "valkey", "otel-collector")
@@ -43,6 +42,10 @@ class PortsTakenError(Exception):
         self.taken = taken
 
 
+class NoSpaceError(Exception):
+    """What is missing does not fit on the disk."""
+
+
 class Report(Protocol):
     """Who watches the start."""
 
@@ -57,13 +60,16 @@ def up(system: System, report: Report) -> None:
     """Start what does not run yet, and return when everything is ready.
 
     Whatever goes wrong leaves nothing running that did not run before. Raises StartError,
-    PortsTakenError, parts.PartFailed, parts.UnsupportedHost, BusyError, ProvisionError,
-    SupervisorError.
+    PortsTakenError, NoSpaceError, BusyError, ProvisionError, SupervisorError, SettingsError,
+    parts.PartFailed, parts.UnsupportedHost.
     """
     missing = parts.missing()
     if missing:
         parts.check_host()
-        report.will_install(parts.plan(missing))
+        wanted = parts.plan(missing)
+        report.will_install(wanted)
+        if not wanted.fits:
+            raise NoSpaceError("there is not enough free disk to install what is missing")
     supervisor = Supervisor(system.home)
     ran_before = supervisor.answers()
     if not ran_before:
@@ -173,7 +179,7 @@ class _Launch:
         found = self._found["postgres"]
         databases = [service.name for service in services.SERVICES if service.database]
         if not postgres.is_provisioned(self._system, found, databases):
-            if _answers(backing.program(self._system, found)) is not None:
+            if backing.program(self._system, found).why_not_ready() is not None:
                 return False
             postgres.provision(self._system, found, databases)
         return True
@@ -184,7 +190,7 @@ class _Launch:
         known = self._supervisor.processes()
         waiting = [one for one in self._programs.values() if self._is_awaited(one)]
         with ThreadPoolExecutor(max(1, len(waiting))) as pool:
-            answers = list(pool.map(_answers, waiting))
+            answers = list(pool.map(Program.why_not_ready, waiting))
         for program, answer in zip(waiting, answers, strict=True):
             process = known.get(program.id)
             if answer is None and process is not None and process.alive:
@@ -210,44 +216,3 @@ class _Launch:
                 raise StartError(program.id, process.error or "ends soon after its start", log)
         if time.monotonic() - self._since[program.id] > START_SECONDS:
             raise StartError(program.id, f"not ready after {START_SECONDS:.0f} s: {answer}", log)
-
-
-def _answers(program: Program) -> str | None:
-    """None if the program is ready, else why not."""
-    try:
-        program.probe()
-    except NotReadyError as error:
-        return str(error)
-    return None
-
-
-def scale(system: System, name: str, count: int) -> None:
-    """Run `count` instances of a service; return when they are ready. Raises as `up` does."""
-    service = services.find(name)
-    supervisor = Supervisor(system.home)
-    if service is None or not supervisor.answers():
-        raise SupervisorError("the system does not run: start it with `weft up`")
-    with lock(system.home):
-        before = services.instances(system)[name]
-        if not service.shares_port:
-            extra = range(before, count)
-            wanted = [(name, services.port(system, service, instance)) for instance in extra]
-            if taken := ports.taken(wanted):
-                raise PortsTakenError(taken)
-        services.set_instances(system, name, count)
-        programs = plan.programs(system)
-        supervisor.configure(programs)
-        supervisor.apply()
-        backing.prometheus.write_targets(system)
-        _wait(system, supervisor, [one for one in programs if one.name == name])
-
-
-def _wait(system: System, supervisor: Supervisor, programs: list[Program]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    for program in programs:
-        while (answer := _answers(program)) is not None:
-            process = supervisor.processes().get(program.id)
-            died = process is not None and process.dying and process.starts >= _TRIES
-            if died or time.monotonic() > deadline:
-                raise StartError(program.id, answer, system.home.log(program.id))
-            time.sleep(_TICK)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from stack.home import ROOT
-from stack.probe import Probe
+from stack.probe import NotReadyError, Probe
 
 Kind = Literal["service", "backing"]
 
@@ -31,3 +31,11 @@ class Program:
     user: str | None = None
     stop_signal: Literal["TERM", "INT"] = "TERM"
     stop_seconds: int = 10
+
+    def why_not_ready(self) -> str | None:
+        """Ask it: None if it is ready, else what is in the way."""
+        try:
+            self.probe()
+        except NotReadyError as error:
+            return str(error)
+        return None

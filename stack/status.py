@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 import psutil
 
 from stack import backing, building, plan, processes, services
-from stack.probe import NotReadyError
 from stack.program import Kind, Program
 from stack.supervisor import Process, Supervisor, SupervisorError
 from stack.system import System
@@ -110,11 +109,8 @@ def _state(program: Program, process: Process | None) -> tuple[State, str | None
         return "failed", process.error or "ended soon after its start, and is tried again"
     if not process.alive:
         return "starting", "ended, and is started again"
-    try:
-        program.probe()
-    except NotReadyError as error:
-        return "starting", str(error)
-    return "ready", None
+    answer = program.why_not_ready()
+    return ("ready", None) if answer is None else ("starting", answer)
 
 
 def _memory(pid: int) -> int:

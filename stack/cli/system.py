@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from stack import addresses, launch, parts, services, status, stop
+from stack import addresses, launch, parts, scaling, services, status, stop
 from stack.backing.postgres import ProvisionError
 from stack.cli import following, show
 from stack.credentials import NoCredentialsError
@@ -56,6 +57,7 @@ def _told() -> Iterator[None]:
     except (
         parts.UnsupportedHost,
         BusyError,
+        launch.NoSpaceError,
         NoCredentialsError,
         ProvisionError,
         SupervisorError,
@@ -71,6 +73,7 @@ def _told() -> Iterator[None]:
 def up() -> None:
     """Start the whole system. What is missing on this machine is installed first."""
     with _told():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         system = System.load()
         missing = parts.missing()
         if missing:
@@ -125,11 +128,12 @@ def scale(
 ) -> None:
     """Run that many instances of a service on this machine."""
     with _told():
-        if services.find(name) is None:
+        service = services.find(name)
+        if service is None:
             known = ", ".join(service.name for service in services.SERVICES)
             show.error(f"{name} is not a service: expected one of {known}")
             raise typer.Exit(USAGE)
-        launch.scale(System.load(), name, count)
+        scaling.scale(System.load(), service, count)
         show.note(f"{name}: {count} ready")
 
 
