@@ -84,6 +84,35 @@ def test_wrong_content_is_a_422_that_points_at_it(body: bytes, path: str) -> Non
     assert [error.path for error in problem.errors] == [path]
 
 
+def test_every_wrong_field_is_told() -> None:
+    body = b'{"items": [{"sku": 1, "quantity": 0}, {"quantity": "x"}, 7], "note": null, "more": 1}'
+    problem = refused(body)
+    assert problem.status == 422
+    assert {error.path: error.message for error in problem.errors} == {
+        "/items/0/sku": "Expected `str`, got `int`",
+        "/items/0/quantity": "Expected `int` >= 1",
+        "/items/1/quantity": "Expected `int`, got `str`",
+        "/items/1/sku": "Object missing required field `sku`",
+        "/items/2": "Expected `object`, got `int`",
+        "/note": "Expected `str`, got `null`",
+    }
+
+
+def test_a_list_that_is_too_long_is_told_as_a_whole() -> None:
+    decoder = msgspec.json.Decoder(Annotated[list[int], msgspec.Meta(max_length=2)])
+    assert [error.path for error in refused(b"[1, 2, 3]", decoder).errors] == [""]
+
+
+def test_many_wrong_items_cost_little_time() -> None:
+    began = time.process_time()
+    body = b'{"items": [' + b"{}," * 300_000 + b"7]}"
+    assert len(refused(body).errors) == 20
+    assert len(refused(b'{"items": [' + b"1," * 400_000 + b'"x"]}').errors) == 20
+    good = b'{"sku":"A","quantity":1},' * 40_000
+    assert [e.path for e in refused(b'{"items": [' + good + b"7]}").errors] == ["/items/40000"]
+    assert time.process_time() - began < 3.0
+
+
 def test_integers_beyond_64_bits_are_refused_wherever_they_stand() -> None:
     for number in ("9" * 30, "-" + "9" * 30, str(1 << 63), "9" * 5000):
         problem = refused(b'{"a": {"b~/": [1, %s]}}' % number.encode(), ANYTHING)

@@ -16,6 +16,7 @@ def router() -> Router[str]:
     router.add("GET", "/v1/orders/mine", "mine")
     router.add("DELETE", "/v1/orders/{order_id}/items/{item}", "drop")
     router.add("GET", "/docs/{file...}", "docs")
+    router.add("PUT", "/v1/orders/{id}", "set")
     router.add("*", "/any", "any")
     return router
 
@@ -28,6 +29,7 @@ def router() -> Router[str]:
         ("HEAD", "/v1/orders", "list", {}),
         ("POST", "/v1/orders", "place", {}),
         ("GET", "/v1/orders/7", "show", {"order_id": "7"}),
+        ("PUT", "/v1/orders/7", "set", {"id": "7"}),
         ("GET", "/v1/orders/mine", "mine", {}),
         ("GET", "/v1/orders/a%20b%C3%A9", "show", {"order_id": "a bé"}),
         ("GET", "/v1/%6Frders", "list", {}),

@@ -159,7 +159,7 @@ async def test_another_keys_token_under_our_keys_name_is_a_401(jwks: Path) -> No
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 async def test_other_algorithms_are_a_401(jwks: Path, algorithm: str) -> None:
     public = SIGNER.jwks()["keys"][0]
-    secret = None if algorithm == "none" else public["x"] * 2
+    secret: Any = None if algorithm == "none" else public["x"] * 2
     claims = {**CLAIMS, "exp": time.time() + 60}
     token = jwt.encode(claims, secret, algorithm, {"kid": public["kid"]})
     assert (await refusal(jwks, bearer(token))).status == 401

@@ -20,7 +20,7 @@ def render(answer: Any, status: int) -> StreamResponse:
         return _render_reply(answer, status)
     if answer is None:
         return Response(status=status)
-    return Response(body=_encode(answer), status=status, headers={"Content-Type": JSON_TYPE})
+    return Response(body=_encode(answer), status=status, content_type=JSON_TYPE)
 
 
 def _render_reply(reply: Reply[Any], status: int) -> Response:

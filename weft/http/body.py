@@ -14,6 +14,7 @@ import msgspec
 
 from weft.http.pointer import field_error, pointer
 from weft.http.problem import FieldError, Problem
+from weft.http.wrong_fields import MAX_ERRORS, wrong_fields
 
 T = TypeVar("T")
 
@@ -22,9 +23,6 @@ MAX_BODY = 1 << 20
 
 MAX_NESTING = 32
 """Arrays and objects inside each other."""
-
-MAX_ERRORS = 20
-"""Wrong fields that one answer names."""
 
 _SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -58,8 +56,8 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         # The decoder stops at the first wrong value: what follows may not even be JSON.
-        _parse(body)
-        raise wrong_content([field_error(error)]) from None
+        errors = wrong_fields(_parse(body), decoder.type)
+        raise wrong_content(errors or [field_error(error)]) from None
     except (ValueError, RecursionError) as error:
         raise not_parsable(str(error)) from None
 

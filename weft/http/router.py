@@ -10,14 +10,13 @@ E = TypeVar("E")
 
 
 class _Node(Generic[E]):
-    __slots__ = ("children", "endpoints", "names", "rest", "value")
+    __slots__ = ("children", "endpoints", "rest", "value")
 
     def __init__(self) -> None:
         self.children: dict[str, _Node[E]] = {}
         self.value: _Node[E] | None = None
         self.rest: _Node[E] | None = None
-        self.endpoints: dict[str, E] = {}
-        self.names: tuple[str, ...] = ()
+        self.endpoints: dict[str, tuple[E, tuple[str, ...]]] = {}
 
 
 class Router(Generic[E]):
@@ -40,8 +39,7 @@ class Router(Generic[E]):
             node = following
         if method in node.endpoints:
             raise ValueError(f"{method} {path} is registered twice")
-        node.endpoints[method] = endpoint
-        node.names = tuple(names)
+        node.endpoints[method] = endpoint, tuple(names)
 
     def find(self, method: str, path: str) -> tuple[E, dict[str, str]]:
         """Return the endpoint and the values of its {names}; raise Problem 400, 404 or 405."""
@@ -54,12 +52,11 @@ class Router(Generic[E]):
         if found is None:
             raise Problem(404, detail="There is nothing at this path.")
         node, values = found
-        endpoint = node.endpoints.get(method) or node.endpoints.get(
-            "GET" if method == "HEAD" else "*"
-        )
-        if endpoint is None:
+        named = node.endpoints.get(method) or node.endpoints.get("GET" if method == "HEAD" else "*")
+        if named is None:
             raise _not_allowed(node.endpoints)
-        return endpoint, dict(zip(node.names, values, strict=True))
+        endpoint, names = named
+        return endpoint, dict(zip(names, values, strict=True))
 
 
 def _walk(
