@@ -1,6 +1,7 @@
 """The wiring of inventory."""
 
 from pathlib import Path
+from typing import Final
 
 from services.inventory.api import routes
 from services.inventory.messages import QUEUE, CommitStock, ReleaseStock, ReserveStock, handlers
@@ -12,7 +13,9 @@ from weft.postgres import Database, Outbox, Relay, exactly_once
 from weft.service import Service, run
 from weft.settings import Secret, ServiceSettings
 
-TOPOLOGY = ServiceTopology(service="inventory", commands=[ReserveStock, ReleaseStock, CommitStock])
+TOPOLOGY: Final = ServiceTopology(
+    service="inventory", commands=[ReserveStock, ReleaseStock, CommitStock]
+)
 
 
 class InventorySettings(ServiceSettings, frozen=True, kw_only=True):

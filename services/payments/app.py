@@ -1,9 +1,13 @@
 """The wiring of payments."""
 
+import asyncio
+import contextlib
 from pathlib import Path
+from typing import Final
 
+from services.payments import store
 from services.payments.api import routes
-from services.payments.caller import Caller
+from services.payments.caller import CONCURRENCY, Caller
 from services.payments.messages import (
     QUEUE,
     AuthorizePayment,
@@ -14,19 +18,24 @@ from services.payments.messages import (
 )
 from services.payments.provider import Provider
 from weft import __version__
+from weft.errors import Unavailable
 from weft.http import BreakerPolicy, HttpClient
 from weft.messaging import Broker, Consumer, Publisher, ServiceTopology
 from weft.postgres import Database, Relay, exactly_once
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings
+from weft.telemetry import gauge
 from weft.webhooks import key_of
 
-TOPOLOGY = ServiceTopology(
+TOPOLOGY: Final = ServiceTopology(
     service="payments", commands=[AuthorizePayment, CapturePayment, VoidPayment]
 )
 
+COUNT_EVERY: Final = 5.0
+"""Seconds between two counts of open calls."""
+
 # Some cards alone make the provider fail, and each payment has a back-off of its own.
-NO_CIRCUIT = BreakerPolicy(failure_ratio=2.0)
+NO_CIRCUIT: Final = BreakerPolicy(failure_ratio=2.0)
 
 
 class PaymentsSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -54,6 +63,7 @@ def build(settings: PaymentsSettings) -> Service:
             name="card_provider",
             timeout=settings.card_provider_timeout,
             retries=0,
+            connections=CONCURRENCY,
             breaker=NO_CIRCUIT,
         )
     )
@@ -78,8 +88,19 @@ def build(settings: PaymentsSettings) -> Service:
             resume_check=db.check,
         )
     )
+    service.background("open calls", lambda: _count_calls(db))
     service.serve(routes(db, book, [settings.webhook_secret]))
     return service
+
+
+async def _count_calls(db: Database) -> None:
+    count, age = 0, 0.0
+    gauge("weft.payment.calls.open", "{call}", "Provider calls still to succeed.", lambda: count)
+    gauge("weft.payment.calls.age", "s", "Age of the oldest of them.", lambda: age)
+    while True:
+        with contextlib.suppress(Unavailable):
+            count, age = await store.open_calls(db)
+        await asyncio.sleep(COUNT_EVERY)
 
 
 def main() -> None:

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import random
-from typing import Final
+from typing import Final, Protocol
 
 from services.payments import store
 from services.payments.messages import OPENED, Book
-from services.payments.provider import Answer, Provider
+from services.payments.provider import Answer
 from services.payments.store import OpenCall
 from weft.errors import Unavailable
 from weft.postgres import Database, retry_on_conflict
@@ -18,12 +18,23 @@ LONGEST_PAUSE: Final = 10.0
 """Seconds between two calls for the same payment, at first and at most."""
 PENDING_PAUSE: Final = 5.0
 """Seconds after which a pending authorisation is asked for; the webhook mostly comes before."""
+CONCURRENCY: Final = 128
+"""Calls in hand at most, in one process."""
 SCAN: Final = 1.0
 """Seconds at most between two looks for calls that other instances left."""
+BREATH: Final = 0.02
+"""Seconds at least between two looks, where what is due is being claimed by another instance."""
 SPARE: Final = 5.0
 """Seconds that a claim outlives the call's deadline."""
 
 log = get_logger(__name__)
+
+
+class Performs(Protocol):
+    """Makes one call."""
+
+    async def perform(self, call: OpenCall) -> Answer:
+        """Return the provider's answer; raise Unavailable if there is none."""
 
 
 class Caller:
@@ -31,18 +42,19 @@ class Caller:
 
     `call_timeout` (seconds) is what a call may take at most; a claim lapses a little later, so
     that the calls of an instance that died are made by another. `instance` names this slot: a new
-    process in it takes up at once what the last one left.
+    process in it takes up at once what the last one left. Repeated calls may take half of the
+    room, so that cards which never answer leave some to the others.
     """
 
     def __init__(
         self,
         db: Database,
         book: Book,
-        provider: Provider,
+        provider: Performs,
         *,
         instance: str,
         call_timeout: float,
-        concurrency: int = 64,
+        concurrency: int = CONCURRENCY,
     ) -> None:
         self.name = "provider calls"
         self._db = db
@@ -52,9 +64,9 @@ class Caller:
         self._lease = call_timeout + SPARE
         self._concurrency = concurrency
         self._awake = asyncio.Event()
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._full = False
+        self._in_hand: dict[asyncio.Task[None], OpenCall] = {}
         self._loop: asyncio.Task[None] | None = None
-        self._told = False
 
     async def start(self) -> None:
         """Begin to make calls."""
@@ -62,7 +74,7 @@ class Caller:
         self._loop = asyncio.create_task(self._run(), name=self.name)
 
     async def check(self) -> None:
-        """Raise if no calls are made."""
+        """Raise Unavailable if no calls are made."""
         if self._loop is None or self._loop.done():
             raise Unavailable(self.name, "not running")
 
@@ -70,10 +82,9 @@ class Caller:
         """Claim nothing more and wait for the calls in hand."""
         if self._loop is not None:
             self._loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._loop
+            await asyncio.gather(self._loop, return_exceptions=True)
         try:
-            await asyncio.gather(*self._in_hand)
+            await asyncio.gather(*self._in_hand, return_exceptions=True)
         finally:
             for task in self._in_hand:
                 task.cancel()
@@ -82,48 +93,62 @@ class Caller:
         taken_up = False
         while True:
             self._awake.clear()
+            seconds = SCAN * random.uniform(0.5, 1)
             try:
                 if not taken_up:
                     await store.unclaim(self._db, instance=self._instance)
                     taken_up = True
-                pause = await self._claim()
+                seconds = await self._claim()
             except Unavailable:
-                pause = SCAN * random.uniform(0.5, 1)
+                log.debug("database is away, claiming later")
+            except Exception as error:
+                log.exception("claiming failed", error)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(seconds):
                     await self._awake.wait()
 
     async def _claim(self) -> float:
         """Begin what is due and fits; return the seconds until it is worth looking again."""
-        free = self._concurrency - len(self._in_hand)
-        if free <= 0:
+        room, only_new = self._room()
+        self._full = room <= 0 or only_new
+        if room <= 0:
             return SCAN
-        calls = await store.claim(self._db, instance=self._instance, limit=free, lease=self._lease)
+        calls = await store.claim(
+            self._db, instance=self._instance, limit=room, lease=self._lease, only_new=only_new
+        )
         for call in calls:
             task = asyncio.create_task(self._perform(call), name=f"{self.name}: {call.call}")
-            self._in_hand.add(task)
+            self._in_hand[task] = call
             task.add_done_callback(self._done)
-        if len(calls) == free:
-            return SCAN
-        due = await store.next_due(self._db)
-        return SCAN if due is None else min(SCAN, due)
+        if len(calls) == room:
+            return 0.0
+        due = None if only_new else await store.next_due(self._db)
+        return SCAN if due is None else min(SCAN, max(due, BREATH))
+
+    def _room(self) -> tuple[int, bool]:
+        """Return how many calls may be claimed, and whether only new ones."""
+        free = self._concurrency - len(self._in_hand)
+        repeated = sum(call.attempts > 1 for call in self._in_hand.values())
+        again = self._concurrency // 2 - repeated
+        return (min(free, again), False) if again > 0 else (free, True)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._in_hand.discard(task)
-        if len(self._in_hand) == self._concurrency - 1:
+        del self._in_hand[task]
+        if self._full:
             self._awake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.exception("provider call failed", error)
+            log.exception("answer of the provider could not be recorded", error)
 
     async def _perform(self, call: OpenCall) -> None:
         token = attach(call.carrier)
         try:
             answer = await self._provider.perform(call)
         except Unavailable as error:
-            self._away(error)
+            if call.attempts == 1:
+                facts = {"weft.payment.id": call.payment_id, "weft.why": error.why}
+                log.warning("provider call failed, calling again", **facts)
             await self._postpone(call, pause(call.attempts))
         else:
-            self._back()
             await self._record(call, answer)
         finally:
             detach(token)
@@ -144,16 +169,6 @@ class Caller:
         with contextlib.suppress(Unavailable):
             await store.postpone(self._db, call, due_in=due_in, inquire=inquire)
         self._awake.set()
-
-    def _away(self, error: Unavailable) -> None:
-        if not self._told:
-            log.warning("card provider does not answer, calling again", **{"weft.why": error.why})
-        self._told = True
-
-    def _back(self) -> None:
-        if self._told:
-            log.info("card provider answers")
-        self._told = False
 
 
 def pause(attempts: int) -> float:

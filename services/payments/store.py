@@ -91,7 +91,7 @@ async def open_call(
         VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (payment_id) DO UPDATE SET
             call = excluded.call, token = excluded.token, carrier = excluded.carrier,
-            attempts = 0, due_at = now(), claimed_by = NULL
+            attempts = 0, opened_at = now(), due_at = now(), claimed_by = NULL
         """,
         payment.payment_id,
         call,
@@ -108,14 +108,20 @@ async def close_call(tx: Transaction, payment_id: str) -> None:
     await tx.execute("DELETE FROM provider_calls WHERE payment_id = $1", payment_id)
 
 
-async def claim(db: Executor, *, instance: str, limit: int, lease: float) -> list[OpenCall]:
-    """Claim up to `limit` due calls for `lease` seconds, those tried least first."""
+async def claim(
+    db: Executor, *, instance: str, limit: int, lease: float, only_new: bool = False
+) -> list[OpenCall]:
+    """Claim up to `limit` due calls for `lease` seconds, those tried least first.
+
+    With `only_new` those that were tried before are left.
+    """
     rows = await db.fetch(
         """
         UPDATE provider_calls SET
             attempts = attempts + 1, claimed_by = $1, due_at = now() + make_interval(secs => $3)
         WHERE payment_id IN (
-            SELECT payment_id FROM provider_calls WHERE due_at <= now()
+            SELECT payment_id FROM provider_calls
+            WHERE due_at <= now() AND (attempts = 0 OR NOT $4)
             ORDER BY attempts, due_at LIMIT $2 FOR UPDATE SKIP LOCKED
         )
         RETURNING payment_id, order_id, call, amount_minor, currency, token, carrier, attempts
@@ -123,6 +129,7 @@ async def claim(db: Executor, *, instance: str, limit: int, lease: float) -> lis
         instance,
         limit,
         lease,
+        only_new,
     )
     return [_open_call(row) for row in rows]
 
@@ -160,6 +167,16 @@ async def next_due(db: Executor) -> float | None:
         "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM provider_calls"
     )
     return None if seconds is None else max(0.0, float(seconds))
+
+
+async def open_calls(db: Executor) -> tuple[int, float]:
+    """Return how many calls are still to succeed, and for how many seconds the oldest one is."""
+    row = await db.fetchrow(
+        """SELECT count(*) AS count,
+            coalesce(extract(epoch FROM now() - min(opened_at)), 0)::float8 AS age
+        FROM provider_calls"""
+    )
+    return (row["count"], row["age"]) if row is not None else (0, 0.0)
 
 
 def _open_call(row: Record) -> OpenCall:

@@ -7,6 +7,7 @@ CREATE TABLE provider_calls (
     token text CHECK ((token IS NOT NULL) = (call = 'authorize')),
     carrier jsonb NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
+    opened_at timestamptz NOT NULL DEFAULT now(),
     due_at timestamptz NOT NULL DEFAULT now(),
     claimed_by text
 ) WITH (fillfactor = 70);

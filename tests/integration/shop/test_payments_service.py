@@ -143,8 +143,9 @@ async def test_a_card_is_declined(bank: Bank) -> None:
     await order.expect("payment.voided")
 
 
-async def test_the_answer_continues_the_trace_of_the_command(bank: Bank) -> None:
-    order, trace = Order(bank, "tok_flaky"), uuid4().hex
+@pytest.mark.parametrize("token", ["tok_ok", "tok_flaky", "tok_async"])
+async def test_the_answer_continues_the_trace_of_the_command(bank: Bank, token: str) -> None:
+    order, trace = Order(bank, token), uuid4().hex
     await order.authorize({"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
     answer = await order.expect("payment.authorized")
     assert answer.headers["traceparent"].split("-")[1] == trace
