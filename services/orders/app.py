@@ -8,7 +8,7 @@ from typing import Final
 from services.orders import store
 from services.orders.api import routes
 from services.orders.catalogue import Catalogue, Inventory
-from services.orders.fulfilment import DEADLINE, REPEAT, Fulfilment
+from services.orders.fulfilment import TIMER, Fulfilment
 from services.orders.handlers import BINDINGS, QUEUE, handlers
 from services.orders.placement import Placement
 from weft.http import Authenticator
@@ -74,9 +74,7 @@ def build(settings: OrdersSettings) -> Service:
     placement = Placement(db, IdempotencyKeys(db), Catalogue(db, inventory), fulfilment)
     service.add(Relay(db, Publisher(broker)))
     service.add(Consumer(broker, QUEUE, exactly_once(db, QUEUE, handlers(fulfilment))))
-    service.add(
-        DeadlineScanner(db, {DEADLINE: fulfilment.deadline_passed, REPEAT: fulfilment.repeat})
-    )
+    service.add(DeadlineScanner(db, {TIMER: fulfilment.due}))
     service.background("saga count", lambda: _count_sagas(db))
     service.serve(routes(db, events, placement), auth=Authenticator(settings.jwks))
     return service

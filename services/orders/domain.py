@@ -155,6 +155,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         """Whether CapturePayment was sent: from there on the order only goes forward."""
         return self.payment in (Payment.CAPTURING, Payment.CAPTURED)
 
+    @property
+    def turned(self) -> bool:
+        """Whether the way is clear, forward or back: the deadline means nothing any more."""
+        return self.failure is not None or self.past_pivot
+
 
 def replay(events: Iterable[OrderEvent]) -> Order:
     """The order that these events tell of, oldest first.

@@ -20,8 +20,7 @@ from weft.postgres import Deadlines, EventLog, Outbox, StoredEvent, Transaction
 from weft.telemetry import counter, get_logger, histogram
 
 STREAM_KIND: Final = "order"
-DEADLINE: Final = "order.deadline"
-REPEAT: Final = "order.repeat"
+TIMER: Final = "order"
 
 log = get_logger(__name__)
 _orders = counter("weft.orders", "{order}", "Finished orders, by outcome and reason.")
@@ -60,7 +59,7 @@ class Fulfilment:
         """Accept an order: from here on it comes to an end by itself."""
         await self._append(tx, order_id, 0, place(placed))
         await store.insert(tx, order_id, placed, token)
-        await self._deadlines.set(tx, DEADLINE, order_id, due_in=self._deadline)
+        await self._deadlines.set(tx, TIMER, order_id, due_in=self._deadline)
 
     async def signal(
         self, tx: Transaction, order_id: str, signal: Signal, *, payment_id: str | None = None
@@ -71,28 +70,41 @@ class Fulfilment:
         if order is None or payment_id not in (None, order.placed.payment_id):
             log.warning("reply for no order of ours", **{"weft.order.id": order_id})
             return
+        await self._take(tx, order_id, stored, order, signal)
+
+    async def due(self, tx: Transaction, order_id: str) -> None:
+        """The order's timer: its deadline, or the time to repeat what has no answer."""
+        stored = await self._events.read(tx, order_id)
+        order = replay(decoded(stored))
+        if order.turned:
+            await self._send_again(tx, order_id, order)
+        else:
+            await self._take(tx, order_id, stored, order, Signal.DEADLINE_PASSED)
+
+    async def _take(
+        self,
+        tx: Transaction,
+        order_id: str,
+        stored: Sequence[StoredEvent],
+        order: Order,
+        signal: Signal,
+    ) -> None:
         reaction = react(order, signal)
         if not reaction.events:
             return
+        # The timer's row is locked before the stream's, as when the timer fires: no deadlock.
+        await self._set_timer(tx, order_id, order, reaction.order)
         await self._append(tx, order_id, len(stored), reaction)
-        await self._set_timers(tx, order_id, order, reaction.order)
         if reaction.order.status != order.status:
             await store.finish(tx, order_id, reaction.order)
             tx.on_commit(lambda: _finished(order_id, reaction.order, time.time() - stored[0].at))
 
-    async def deadline_passed(self, tx: Transaction, order_id: str) -> None:
-        """Turn the order back, if it has not passed the pivot."""
-        await self.signal(tx, order_id, Signal.DEADLINE_PASSED)
-
-    async def repeat(self, tx: Transaction, order_id: str) -> None:
-        """Send again what has no answer yet, and come back until there is one."""
-        stored = await self._events.read(tx, order_id)
-        order = replay(decoded(stored))
+    async def _send_again(self, tx: Transaction, order_id: str, order: Order) -> None:
         steps = outstanding(order)
         if not steps:
             return
+        await self._deadlines.set(tx, TIMER, order_id, due_in=self._repeat)
         await self._outbox.add(tx, *await _outgoing(tx, order_id, order, steps), key=order_id)
-        await self._deadlines.set(tx, REPEAT, order_id, due_in=self._repeat)
         for step in steps:
             log.warning("step repeated", **{"weft.order.id": order_id, "weft.saga.step": step})
             _repeats.add(1, {"weft.saga.step": step})
@@ -109,15 +121,14 @@ class Fulfilment:
             messages=await _outgoing(tx, order_id, reaction.order, reaction.steps, reaction.events),
         )
 
-    async def _set_timers(
-        self, tx: Transaction, order_id: str, before: Order, after: Order
-    ) -> None:
-        if after.failure or after.past_pivot:
-            await self._deadlines.cancel(tx, DEADLINE, order_id)
-        if outstanding(after):
-            await self._deadlines.set(tx, REPEAT, order_id, due_in=self._repeat)
-        elif outstanding(before):
-            await self._deadlines.cancel(tx, REPEAT, order_id)
+    async def _set_timer(self, tx: Transaction, order_id: str, before: Order, after: Order) -> None:
+        """One row: the deadline until the order has turned, then the repetition, then none."""
+        if not after.turned:
+            return
+        if not outstanding(after):
+            await self._deadlines.cancel(tx, TIMER, order_id)
+        elif not (before.turned and outstanding(before)):
+            await self._deadlines.set(tx, TIMER, order_id, due_in=self._repeat)
 
 
 def decoded(stored: Sequence[StoredEvent]) -> list[OrderEvent]:

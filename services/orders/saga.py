@@ -126,8 +126,7 @@ def outstanding(order: Order) -> tuple[Step, ...]:
 
 def _event_for(order: Order, signal: Signal) -> OrderEvent | None:
     if signal is Signal.DEADLINE_PASSED:
-        too_late = order.outcome or order.failure or order.past_pivot
-        return None if too_late else DeadlinePassed()
+        return None if order.turned else DeadlinePassed()
     states, event = _FITS[signal]
     return event if order.stock in states or order.payment in states else None
 
