@@ -11,8 +11,8 @@ from weft.postgres.database import Database
 ROWS = 30_000
 FILL = (
     (
-        "INSERT INTO weft.outbox (message_id, ordering_key, exchange, routing_key, type, version, body,"
-        " headers, correlation_id, mandatory, at, next_attempt_at)"
+        "INSERT INTO weft.outbox (message_id, ordering_key, exchange, routing_key, type, version,"
+        " body, headers, correlation_id, mandatory, at, next_attempt_at)"
         " SELECT gen_random_uuid(), 'k' || i % 5000, 'e', 'k', 't', 1, '', '{}', 'c', false, now(),"
         " CASE WHEN i <= 2000 THEN now() + interval '1 hour'"
         " WHEN i % 5000 < 2000 THEN 'infinity'::timestamptz END FROM generate_series(1, $1) AS i"

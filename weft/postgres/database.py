@@ -10,7 +10,7 @@ import asyncpg
 from weft.errors import Unavailable
 from weft.messaging.backoff import Backoff
 from weft.postgres.address import Address
-from weft.postgres.errors import translate
+from weft.postgres.errors import FAILURES, translate
 from weft.postgres.maintenance import Maintenance
 from weft.postgres.migrations import migrate
 from weft.postgres.signals import Signals
@@ -135,7 +135,7 @@ class Database:
             return
         try:
             await self._pool.release(connection, timeout=self._acquire_timeout)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except FAILURES:
             # The pool has ended the connection and will make a new one.
             log.debug("a connection was lost on its way back to the pool")
 

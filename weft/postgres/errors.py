@@ -39,6 +39,7 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby, or a server that is being failed over
+    asyncpg.InternalClientError,  # the server's last word arrived just before the statement
     OSError,
     TimeoutError,
 )
@@ -47,6 +48,9 @@ _LOST = (
     asyncpg.SerializationError,
     asyncpg.InvalidCachedStatementError,  # another instance has migrated
 )
+
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""Whatever a statement can raise, TimeoutError (an OSError) included."""
 
 
 def translate(error: BaseException, name: str, *, closed: bool) -> BaseException:

@@ -8,7 +8,7 @@ import asyncpg
 
 from weft.errors import Unavailable
 from weft.postgres.address import Address
-from weft.postgres.errors import TransactionAborted
+from weft.postgres.errors import FAILURES, TransactionAborted
 from weft.postgres.statement import Connection, end, is_closed, run
 
 
@@ -107,7 +107,7 @@ class Transaction:
             return
         try:
             await run(connection.execute, connection, self._source.address, "ROLLBACK", ())
-        except (Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (Unavailable, *FAILURES):
             end(connection)
 
     def _open(self) -> Connection:
