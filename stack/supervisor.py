@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,7 @@ STABLE_SECONDS: Final = 3
 """A program that ends sooner is started again with a growing delay; a later one at once."""
 _LOG_BYTES: Final = 10 * 1024 * 1024
 _LOG_BACKUPS: Final = 2
+_COMMENT: Final = re.compile(r"\s[;#]")
 
 
 class SupervisorError(Exception):
@@ -235,11 +237,12 @@ def _section(home: Home, program: Program) -> str:
 
 
 def _quoted(name: str, value: str) -> str:
-    """supervisord knows no escapes within its quotes."""
-    for quote in ('"', "'"):
-        if quote not in value and "\n" not in value:
-            return f"{quote}{_escaped(value)}{quote}"
-    raise SettingsError(f"{name}: expected one line without both kinds of quotes")
+    """supervisord knows no escapes within its quotes, and looks for comments in them."""
+    if not _COMMENT.search(value) and value.isprintable():
+        for quote in ('"', "'"):
+            if quote not in value:
+                return f"{quote}{_escaped(value)}{quote}"
+    raise SettingsError(f"{name}: expected one line with one kind of quotes, no ' ;' and no ' #'")
 
 
 def _escaped(text: str) -> str:

@@ -57,9 +57,15 @@ class Tail:
             if path is None:
                 return None
             self._file = path.open("rb")
-            if self._position is not None and self._position.inode == _inode(self._file):
-                self._file.seek(self._position.offset)
+            self._file.seek(self._offset(self._file))
         return self._file
+
+    def _offset(self, file: BinaryIO) -> int:
+        """Where to go on; at the start of a file that only has the inode of one long gone."""
+        status = os.fstat(file.fileno())
+        known = self._position
+        same = known is not None and known.inode == status.st_ino
+        return known.offset if known and same and known.offset <= status.st_size else 0
 
     def _find(self) -> Path | None:
         """The file that was being read, whatever its name is now; else the oldest there is."""
