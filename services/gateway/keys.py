@@ -35,4 +35,4 @@ class ApiKeys:
 
     def find(self, key: str) -> ApiKey | None:
         """Return what `key` stands for. The digest, not the key, is compared."""
-        return self._by_digest.get(hashlib.sha256(key.encode()).hexdigest())
+        return self._by_digest.get(hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest())

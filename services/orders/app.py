@@ -1,6 +1,7 @@
 """The wiring of orders."""
 
 import asyncio
+import contextlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from services.orders.catalogue import Catalogue, Inventory
 from services.orders.fulfilment import TIMER, Fulfilment
 from services.orders.handlers import BINDINGS, QUEUE, handlers
 from services.orders.placement import Placement
+from weft.errors import Unavailable
 from weft.http import Authenticator
 from weft.messaging import Broker, Consumer, Publisher, ServiceTopology
 from weft.postgres import (
@@ -75,17 +77,25 @@ def build(settings: OrdersSettings) -> Service:
     service.add(Relay(db, Publisher(broker)))
     service.add(Consumer(broker, QUEUE, exactly_once(db, QUEUE, handlers(fulfilment))))
     service.add(DeadlineScanner(db, {TIMER: fulfilment.due}))
-    service.background("saga count", lambda: _count_sagas(db))
+    service.background("saga count", SagaCount(db).run)
     service.serve(routes(db, events, placement), auth=Authenticator(settings.jwks))
     return service
 
 
-async def _count_sagas(db: Database) -> None:
-    active = 0
-    gauge("weft.saga.active", "{saga}", "Orders that are not finished.", lambda: active)
-    while True:
-        active = await store.active(db)
-        await asyncio.sleep(COUNT_EVERY)
+class SagaCount:
+    """How many orders are not finished, counted in the database: all instances tell the same."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._active = 0
+        gauge("weft.saga.active", "{saga}", "Orders that are not finished.", lambda: self._active)
+
+    async def run(self) -> None:
+        """Count, again and again. While the database is away the last count stands."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                self._active = await store.active(self._db)
+            await asyncio.sleep(COUNT_EVERY)
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ async def test_an_api_key_stands_for_its_subject_and_scopes(
     assert (identity.subject, identity.scopes) == ("bob", frozenset({"orders:read"}))
 
 
-@pytest.mark.parametrize("key", ["", "wrong", KEY + "x", "x" * 10_000])
+@pytest.mark.parametrize("key", ["", "wrong", KEY + "x", "x" * 10_000, "\udcff"])
 async def test_an_api_key_that_is_not_known_is_refused(
     keys: ApiKeys, authenticator: Authenticator, key: str
 ) -> None:
