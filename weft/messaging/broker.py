@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiormq.abc import AbstractConnection
+from aio_pika.abc import AbstractConnection
 
 from weft.errors import Unavailable
 from weft.messaging.declare import declare
@@ -35,7 +35,7 @@ class Broker:
             address,
             name=f"{topology.service} consuming",
             changed=self._changed,
-            setup=self.declare,
+            setup=self._set_up,
         )
         self.publishing = Link(
             address, name=f"{topology.service} publishing", changed=self._changed
@@ -74,8 +74,11 @@ class Broker:
         except LOST as error:
             raise Unavailable(self.name, why(error)) from error
 
-    async def declare(self, connection: AbstractConnection) -> None:
-        """Make the topology true again, as after each connect. Raises TopologyError."""
+    async def declare(self) -> None:
+        """Make the topology true again, as after each connect; Unavailable, TopologyError."""
+        await self._set_up(self.consuming.opened_now())
+
+    async def _set_up(self, connection: AbstractConnection) -> None:
         await declare(connection, self.topology)
 
     def _changed(self, link: Link, error: BaseException | None) -> None:

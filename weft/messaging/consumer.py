@@ -108,7 +108,7 @@ class Consumer:
             since = clock()
             try:
                 session = await self._begin(connection)
-            except (*LOST, TopologyError) as error:
+            except (*LOST, TopologyError, Unavailable) as error:
                 await self._refused(connection, error)
                 await asyncio.sleep(backoff.next())
                 continue
@@ -131,7 +131,7 @@ class Consumer:
         try:
             await session.consume(self._queue, self._prefetch, self._fill)
         except ChannelNotFoundEntity:
-            await self._broker.declare(connection)
+            await self._broker.declare()
             raise
         self._consuming.set()
         return session

@@ -3,8 +3,9 @@
 import contextlib
 from typing import Any
 
-from aiormq.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import ChannelClosed, ChannelPreconditionFailed
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
+from aio_pika.exceptions import ChannelClosed, ChannelPreconditionFailed
 
 from weft.messaging.errors import TopologyError
 from weft.messaging.talk import LOST, talk
@@ -16,10 +17,11 @@ async def declare(connection: AbstractConnection, topology: ServiceTopology) -> 
 
     Raises TopologyError with the queue's name if it exists otherwise or may not be declared.
     """
-    channel = await talk(connection.channel(publisher_confirms=False))
+    channel = connection.channel(publisher_confirms=False)
     direct = f"{topology.service}.direct"
     try:
-        await talk(channel.exchange_declare(direct, exchange_type="direct", durable=True))
+        await talk(channel.initialize())
+        await talk(channel.declare_exchange(direct, ExchangeType.DIRECT, durable=True))
         for queue in topology.queues:
             await _declare_queue(channel, queue)
     except ChannelClosed as error:
@@ -29,20 +31,22 @@ async def declare(connection: AbstractConnection, topology: ServiceTopology) -> 
             await talk(channel.close())
 
 
-async def _declare_queue(channel: AbstractChannel, queue: QueueSpec) -> None:
-    for name, arguments in queue.declarations():
-        await _one(channel, name, arguments)
-        await talk(channel.queue_bind(name, queue.direct, name))
-    for exchange, routing_key in queue.bindings:
-        try:
-            await talk(channel.queue_bind(queue.name, exchange, routing_key))
-        except ChannelClosed as error:
-            raise TopologyError(f"queue {queue.name} to exchange {exchange}: {error}") from error
+async def _declare_queue(channel: AbstractChannel, spec: QueueSpec) -> None:
+    for name, arguments in spec.declarations():
+        queue = await _one(channel, name, arguments)
+        await talk(queue.bind(spec.direct, name))
+        if name != spec.name:
+            continue
+        for exchange, routing_key in spec.bindings:
+            try:
+                await talk(queue.bind(exchange, routing_key))
+            except ChannelClosed as error:
+                raise TopologyError(f"queue {name} to exchange {exchange}: {error}") from error
 
 
-async def _one(channel: AbstractChannel, name: str, arguments: dict[str, Any]) -> None:
+async def _one(channel: AbstractChannel, name: str, arguments: dict[str, Any]) -> AbstractQueue:
     try:
-        await talk(channel.queue_declare(name, durable=True, arguments=arguments))
+        return await talk(channel.declare_queue(name, durable=True, arguments=arguments))
     except ChannelPreconditionFailed as error:
         raise TopologyError(f"queue {name} exists with other arguments: {error}") from error
     except ChannelClosed as error:
