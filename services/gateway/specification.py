@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+_TOO_MANY: Final = {
+    "description": "Too Many Requests",
+    "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}},
+}
 _SCHEMAS: Final = "#/components/schemas/"
 
 
@@ -11,7 +15,8 @@ def merged(
 ) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document with the paths of all `documents` (by service).
 
-    Schemas are named SERVICE.NAME, so that two services may use a name for different things.
+    Schemas are named SERVICE.NAME, so that two services may use a name for different things. Every
+    operation may be answered 429, by the gateway itself.
     """
     result: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -26,6 +31,9 @@ def merged(
             prefix = f"{service}." if kind == "schemas" else ""
             known = result["components"].setdefault(kind, {})
             known.update({prefix + name: part for name, part in parts.items()})
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation.setdefault("responses", {}).setdefault("429", _TOO_MANY)
     result["paths"] = dict(sorted(result["paths"].items()))
     return result
 

@@ -12,7 +12,7 @@ from services.orders.fulfilment import decoded
 from services.orders.paging import cursor_after, order_before
 from services.orders.placement import Accepted, Placement, Wish
 from services.orders.views import OrderList, OrderView, summary, view
-from weft.http import FieldError, Problem, Reply, Request, Routes
+from weft.http import FieldError, Problem, ProblemDocument, Reply, Request, Routes
 from weft.postgres import Database, EventLog, KeyedRequest, KeyInProgress, KeyReused
 
 READ: Final = "orders:read"
@@ -48,7 +48,14 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
     """Return the routes of orders."""
     serve = Routes()
 
-    @serve.post("/v1/orders", scope=WRITE, status=202, summary="Place an order")
+    @serve.post(
+        "/v1/orders",
+        scope=WRITE,
+        status=202,
+        summary="Place an order",
+        answers={409: ProblemDocument},
+        needs=("Idempotency-Key",),
+    )
     async def place(request: Request, body: NewOrder) -> Reply[Accepted]:
         keyed = KeyedRequest.of(
             subject=request.subject,
@@ -78,7 +85,11 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
         headers = {"Idempotent-Replayed": "true"} if placed.replayed else None
         return Reply(placed.answer.body, placed.answer.status, headers)
 
-    @serve.get("/v1/orders/{order_id}", summary="See an order and what happened to it")
+    @serve.get(
+        "/v1/orders/{order_id}",
+        summary="See an order and what happened to it",
+        answers={403: ProblemDocument},
+    )
     async def show(request: Request) -> OrderView:
         _may_read(request)
         order_id = request.path["order_id"].lower()
@@ -89,7 +100,9 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
         request.set("weft.order.id", order_id)
         return view(order_id, order, stored)
 
-    @serve.get("/v1/orders", summary="List your orders, newest first")
+    @serve.get(
+        "/v1/orders", summary="List your orders, newest first", answers={403: ProblemDocument}
+    )
     async def browse(request: Request, query: OrderQuery) -> OrderList:
         _may_read(request)
         found = await store.page(

@@ -37,5 +37,12 @@ def test_the_same_schema_name_in_two_services_stays_two_schemas() -> None:
 
 
 def test_references_to_other_places_are_left_alone() -> None:
-    document = {"paths": {"/x": {"$ref": "#/components/responses/Problem"}}}
-    assert merged({"a": document}, title="t", version="1")["paths"] == document["paths"]
+    document = {"paths": {"/x": {"get": {"is": {"$ref": "#/components/responses/Problem"}}}}}
+    operation = merged({"a": document}, title="t", version="1")["paths"]["/x"]["get"]
+    assert operation["is"] == {"$ref": "#/components/responses/Problem"}
+
+
+def test_every_operation_may_be_answered_that_one_asks_too_often() -> None:
+    document = merged({"orders": ORDERS, "inventory": INVENTORY}, title="Weft", version="1")
+    for path in document["paths"].values():
+        assert "Retry-After" in path["get"]["responses"]["429"]["headers"]

@@ -56,7 +56,11 @@ def specification(routes: Iterable[Route], *, title: str, version: str) -> Route
 def _operation(route: Route, schemas: Json) -> Json:
     operation: Json = {
         "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", route.path)]),
-        "parameters": [*_path_parameters(route.path), *_query_parameters(route.query, schemas)],
+        "parameters": [
+            *_path_parameters(route.path),
+            *_query_parameters(route.query, schemas),
+            *_header_parameters(route.needs),
+        ],
         "responses": _responses(route, schemas),
         "security": [] if route.public else [{"bearer": _scopes(route)}, {"apiKey": []}],
     }
@@ -94,11 +98,19 @@ def _query_parameters(query: Any, schemas: Json) -> list[Json]:
     ]
 
 
+def _header_parameters(names: Iterable[str]) -> list[Json]:
+    return [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+        for name in names
+    ]
+
+
 def _responses(route: Route, schemas: Json) -> Json:
     good: Mapping[int, Any] = {route.status: route.returns, **route.answers}
     responses: Json = {}
     for status, kind in good.items():
-        responses[str(status)] = _response(status, JSON_TYPE, _payload(kind), schemas)
+        media = PROBLEM_TYPE if kind is ProblemDocument else JSON_TYPE
+        responses[str(status)] = _response(status, media, _payload(kind), schemas)
     for status in _problem_statuses(route):
         problem = _response(status, PROBLEM_TYPE, ProblemDocument, schemas)
         responses.setdefault(str(status), problem)

@@ -26,6 +26,7 @@ class Route:
     query: Any = None
     returns: Any = None
     answers: Mapping[int, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 class Routes:
@@ -37,7 +38,8 @@ class Routes:
     it raises Problem. A path has {name} for one segment and {name...} for all that remain.
 
     `scope` is what a caller's token must hold; without it any authenticated caller may come, and
-    anybody where `public`. `answers` tells the specification of further statuses and their types.
+    anybody where `public`. `answers` tells the specification of further statuses and their types,
+    `needs` of headers without which the handler refuses a request.
     """
 
     def __init__(self) -> None:
