@@ -7,6 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 
 import pytest
+from opentelemetry import trace
 
 from weft.errors import Unavailable, VersionConflict
 from weft.ids import uuid7
@@ -15,9 +16,11 @@ from weft.messaging.message import Command, Event, Incoming
 from weft.postgres import inbox_days
 from weft.postgres.database import Database
 from weft.postgres.errors import IdentityOutOfRange
+from weft.postgres.event_log import EventLog
 from weft.postgres.handlers import Handlers
 from weft.postgres.inbox import exactly_once
 from weft.postgres.transaction import Transaction
+from weft.telemetry import attach
 
 DAY = 86_400
 
@@ -151,6 +154,69 @@ async def test_a_conflict_that_does_not_end_is_raised(db: Database) -> None:
 
     with pytest.raises(VersionConflict):
         await exactly_once(db, "sums", handlers)(incoming())
+
+
+def shared(*, wrong: int | None = None) -> Handlers:
+    """Handlers whose messages may share a transaction; the number `wrong` fails."""
+    registry = Handlers()
+
+    @registry.on(Add, together=True)
+    async def add(tx: Transaction, message: Add, _: Incoming) -> None:
+        if message.n == wrong:
+            raise RuntimeError
+        await tx.execute("INSERT INTO sums VALUES ($1)", message.n)
+
+    return registry
+
+
+async def test_messages_in_hand_at_the_same_time_share_transactions(db: Database) -> None:
+    handle = exactly_once(db, "sums", shared())
+    messages = [incoming(b'{"n":%d}' % n) for n in range(40)]
+    assert await asyncio.gather(*map(handle, messages)) == ["processed"] * 40
+    assert await asyncio.gather(*map(handle, messages)) == ["duplicate"] * 40
+    assert await db.fetchval("SELECT sum(n) FROM sums") == sum(range(40))
+    assert await db.fetchval("SELECT count(DISTINCT xmin::text) FROM sums") < 10
+
+
+async def test_a_duplicate_within_one_transaction_has_no_effect(db: Database) -> None:
+    handle, message = exactly_once(db, "sums", shared()), incoming()
+    outcomes = await asyncio.gather(*(handle(message) for _ in range(5)))
+    assert sorted(outcomes) == ["duplicate"] * 4 + ["processed"]
+    assert await db.fetchval("SELECT sum(n) FROM sums") == 1
+
+
+async def test_one_that_fails_among_many_fails_alone(db: Database) -> None:
+    handle = exactly_once(db, "sums", shared(wrong=3))
+    outcomes = await asyncio.gather(
+        *(handle(incoming(b'{"n":%d}' % n)) for n in range(8)), return_exceptions=True
+    )
+    assert [n for n, outcome in enumerate(outcomes) if outcome != "processed"] == [3]
+    assert isinstance(outcomes[3], RuntimeError)
+    assert await db.fetchval("SELECT sum(n) FROM sums") == sum(range(8)) - 3
+
+
+async def test_messages_that_share_a_transaction_keep_their_traces_and_causes(
+    db: Database,
+) -> None:
+    registry, log, seen = Handlers(), EventLog(db), dict[str, int]()
+
+    @registry.on(Add, together=True)
+    async def add(tx: Transaction, message: Add, received: Incoming) -> None:
+        seen[received.id] = trace.get_current_span().get_span_context().trace_id
+        stream = f"sum-{message.n}"
+        await log.append(tx, stream, kind="s", expected=0, events=[Added(n=message.n)])
+
+    handle = exactly_once(db, "sums", registry)
+
+    async def deliver(message: Incoming, trace_id: int) -> None:
+        attach({"traceparent": f"00-{trace_id:032x}-b7ad6b7169203331-01"})
+        await handle(message)
+
+    messages = [incoming(b'{"n":%d}' % n) for n in range(6)]
+    await asyncio.gather(*(deliver(one, n + 1) for n, one in enumerate(messages)))
+    assert [seen[one.id] for one in messages] == [1, 2, 3, 4, 5, 6]
+    rows = await db.fetch("SELECT meta->>'cause' AS cause FROM weft.events ORDER BY stream")
+    assert [row["cause"] for row in rows] == [one.id for one in messages]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"n":"x"}', b"\xff", b"[" * 100_000])

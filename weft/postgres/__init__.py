@@ -32,7 +32,7 @@ The public names, each in the module of its noun (import them from there or from
     Relay(db, publisher: Publisher, *, name: str = "relay")    Component
 
     Handlers()
-        .on(MessageClass, *, endless: bool = False)    decorator of
+        .on(MessageClass, *, endless: bool = False, together: bool = False)    decorator of
             async fn(tx: Transaction, message, incoming: Incoming) -> None
         .types: frozenset[str]; .endless: frozenset[str]
     exactly_once(db, consumer: str, handlers: Handlers)

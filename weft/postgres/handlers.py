@@ -17,6 +17,7 @@ class Handler(msgspec.Struct, frozen=True):
 
     kind: type[Message]
     function: Function[Any]
+    together: bool = False
 
 
 class Handlers:
@@ -26,17 +27,20 @@ class Handlers:
         self._handlers: dict[str, Handler] = {}
         self._endless: set[str] = set()
 
-    def on(self, kind: type[M], *, endless: bool = False) -> Callable[[Function[M]], Function[M]]:
+    def on(
+        self, kind: type[M], *, endless: bool = False, together: bool = False
+    ) -> Callable[[Function[M]], Function[M]]:
         """Decorate `async fn(tx, message, incoming)`: it handles messages of the class `kind`.
 
         Its effect belongs into `tx`. With `endless` it is tried again until it succeeds, for
-        compensations and whatever else has no way back.
+        compensations and whatever else has no way back. With `together` its transaction may be
+        shared with other messages: it is faster, and a conflict of one is tried again for all.
         """
 
         def register(function: Function[M]) -> Function[M]:
             if kind.message_type in self._handlers:
                 raise ValueError(f"{kind.message_type} has a handler already")
-            self._handlers[kind.message_type] = Handler(kind, function)
+            self._handlers[kind.message_type] = Handler(kind, function, together)
             if endless:
                 self._endless.add(kind.message_type)
             return function

@@ -1,7 +1,7 @@
 """The inbox: a message's effect and its identity are committed together, so it has one effect."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -14,13 +14,14 @@ from weft.postgres import inbox_days
 from weft.postgres.conflicts import retry_on_conflict
 from weft.postgres.database import Database
 from weft.postgres.errors import IdentityOutOfRange, TransactionConflict
+from weft.postgres.gathering import Delivery, Gathering
 from weft.postgres.handlers import Handlers
 
 Outcome = Literal["processed", "duplicate"]
 
 _RECORD = (
-    "INSERT INTO weft.inbox (message_id, consumer) VALUES ($1, $2)"
-    " ON CONFLICT DO NOTHING RETURNING true"
+    "INSERT INTO weft.inbox (message_id, consumer) SELECT id, $2 FROM unnest($1::uuid[]) AS m(id)"
+    " ON CONFLICT DO NOTHING RETURNING message_id"
 )
 
 
@@ -33,8 +34,11 @@ def exactly_once(
     was handled before is a "duplicate", without effect. A VersionConflict or deadlock is tried
     again in new transactions first. An event without a handler is "processed" without effect; a
     command without one is Unparsable, and so is a wrong body and an identity that the inbox cannot
-    remember (IdentityOutOfRange).
+    remember (IdentityOutOfRange). Messages whose handler allows it and that are in hand at the
+    same time share a transaction.
     """
+    inbox = _Inbox(db, consumer)
+    gathering = Gathering(inbox.handle)
 
     async def handle(incoming: Incoming) -> Outcome:
         handler = handlers.find(incoming.type)
@@ -42,17 +46,42 @@ def exactly_once(
             return _unknown(incoming, handlers)
         identity = _identity(incoming)
         message = decode(handler.kind, incoming.version, incoming.body)
-
-        async def once() -> Outcome:
-            async with db.transaction(cause=incoming.id) as tx:
-                if not await tx.fetchval(_RECORD, identity, consumer):
-                    return "duplicate"
-                await handler.function(tx, message, incoming)
-            return "processed"
-
-        return await retry_on_conflict(lambda: _with_partition(db, once))
+        delivery = Delivery(incoming, identity, message, handler)
+        if handler.together:
+            fresh = await gathering.add(delivery)
+        else:
+            fresh = identity in await inbox.handle([delivery])
+        return "processed" if fresh else "duplicate"
 
     return handle
+
+
+class _Inbox:
+    def __init__(self, db: Database, consumer: str) -> None:
+        self._db = db
+        self._consumer = consumer
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> set[UUID]:
+        """Handle all in one transaction; return the identities that were new."""
+        return await retry_on_conflict(lambda: self._once(deliveries))
+
+    async def _once(self, deliveries: Sequence[Delivery]) -> set[UUID]:
+        try:
+            async with self._db.transaction() as tx:
+                rows = await tx.fetch(_RECORD, [one.identity for one in deliveries], self._consumer)
+                fresh = {row["message_id"] for row in rows}
+                to_handle = set(fresh)
+                for delivery in deliveries:
+                    if delivery.identity in to_handle:
+                        to_handle.remove(delivery.identity)
+                        tx.cause = delivery.incoming.id
+                        await delivery.run(tx)
+                return fresh
+        except asyncpg.CheckViolationError as error:
+            if error.table_name != "inbox" or error.constraint_name is not None:
+                raise
+            await inbox_days.make_and_drop(self._db, time.time())
+            raise TransactionConflict("the inbox had no partition for the day") from error
 
 
 def _unknown(incoming: Incoming, handlers: Handlers) -> Outcome:
@@ -69,13 +98,3 @@ def _identity(incoming: Incoming) -> UUID:
     if not inbox_days.remembered(identity, time.time()):
         raise IdentityOutOfRange(f"{identity} is not of the last {inbox_days.DAYS} days")
     return identity
-
-
-async def _with_partition(db: Database, once: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    try:
-        return await once()
-    except asyncpg.CheckViolationError as error:
-        if error.table_name != "inbox" or error.constraint_name is not None:
-            raise
-        await inbox_days.make_and_drop(db, time.time())
-        raise TransactionConflict("the inbox had no partition for the day") from error
