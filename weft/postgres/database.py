@@ -31,8 +31,9 @@ class Database:
 
     `schema` is the folder of the service's migrations (NNNN_name.sql, run in `public`; the chassis'
     tables are in `weft`). Seconds: `statement_timeout` bounds each statement on both sides,
-    `acquire_timeout` the wait for a connection of the pool. A transaction that waits for its client
-    is ended by the server after 5 s; from PostgreSQL 17 on each after 10 s in all.
+    `acquire_timeout` the wait for a turn in the pool, `connect_timeout` that for a new connection.
+    A transaction that waits for its client is ended by the server after 5 s; from PostgreSQL 17 on
+    each after 10 s in all.
     """
 
     cause = None
@@ -45,13 +46,15 @@ class Database:
         pool_size: int = 10,
         name: str = "postgres",
         statement_timeout: float = 5.0,
-        acquire_timeout: float = 2.0,
+        acquire_timeout: float = 8.0,
+        connect_timeout: float = 2.0,
     ) -> None:
         self._url = url if isinstance(url, Secret) else Secret(url)
         self._schema = schema
         self._pool_size = pool_size
         self._statement_timeout = statement_timeout
         self._acquire_timeout = acquire_timeout
+        self._connect_timeout = connect_timeout
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._maintenance = Maintenance(self)
         self.name = name
@@ -134,7 +137,7 @@ class Database:
             end(connection)
             return
         try:
-            await self._pool.release(connection, timeout=self._acquire_timeout)
+            await self._pool.release(connection, timeout=self._connect_timeout)
         except FAILURES:
             # The pool has ended the connection and will make a new one.
             log.debug("a connection was lost on its way back to the pool")
@@ -181,7 +184,7 @@ class Database:
     def _connecting(self) -> dict[str, Any]:
         milliseconds = str(int(self._statement_timeout * 1000))
         return {
-            "timeout": self._acquire_timeout,
+            "timeout": self._connect_timeout,
             "server_settings": {
                 "application_name": f"weft-{self.name}",
                 "statement_timeout": milliseconds,
