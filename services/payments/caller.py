@@ -20,10 +20,12 @@ PENDING_PAUSE: Final = 5.0
 """Seconds after which a pending authorisation is asked for; the webhook mostly comes before."""
 CONCURRENCY: Final = 128
 """Calls in hand at most, in one process."""
+RECORDING: Final = 4
+"""Answers that are being recorded at most: the others wait without a connection of the pool."""
 SCAN: Final = 1.0
 """Seconds at most between two looks for calls that other instances left."""
-BREATH: Final = 0.02
-"""Seconds at least between two looks, where what is due is being claimed by another instance."""
+PACE: Final = 0.01
+"""Seconds at least between two looks, so that one statement claims many under load."""
 SPARE: Final = 5.0
 """Seconds that a claim outlives the call's deadline."""
 
@@ -63,6 +65,7 @@ class Caller:
         self._instance = instance
         self._lease = call_timeout + SPARE
         self._concurrency = concurrency
+        self._recording = asyncio.Semaphore(RECORDING)
         self._awake = asyncio.Event()
         self._full = False
         self._in_hand: dict[asyncio.Task[None], OpenCall] = {}
@@ -103,6 +106,7 @@ class Caller:
                 log.debug("database is away, claiming later")
             except Exception as error:
                 log.exception("claiming failed", error)
+            await asyncio.sleep(PACE)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._awake.wait()
@@ -120,10 +124,7 @@ class Caller:
             task = asyncio.create_task(self._perform(call), name=f"{self.name}: {call.call}")
             self._in_hand[task] = call
             task.add_done_callback(self._done)
-        if len(calls) == room:
-            return 0.0
-        due = None if only_new else await store.next_due(self._db)
-        return SCAN if due is None else min(SCAN, max(due, BREATH))
+        return 0.0 if len(calls) == room else SCAN
 
     def _room(self) -> tuple[int, bool]:
         """Return how many calls may be claimed, and whether only new ones."""
@@ -157,18 +158,21 @@ class Caller:
         if answer.outcome is None:
             await self._postpone(call, PENDING_PAUSE, inquire=True)
             return
-        # Without its database the claim lapses, and the call is made again.
-        with contextlib.suppress(Unavailable):
+        try:
             await retry_on_conflict(lambda: self._conclude(call, answer))
+        except Unavailable:
+            await self._postpone(call, pause(call.attempts))
 
     async def _conclude(self, call: OpenCall, answer: Answer) -> None:
-        async with self._db.transaction() as tx:
+        async with self._recording, self._db.transaction() as tx:
             await self._book.conclude(tx, call.payment_id, answer.outcome, reason=answer.reason)
 
     async def _postpone(self, call: OpenCall, due_in: float, *, inquire: bool = False) -> None:
+        # Where this fails too, the claim lapses, and the call is made again.
         with contextlib.suppress(Unavailable):
-            await store.postpone(self._db, call, due_in=due_in, inquire=inquire)
-        self._awake.set()
+            async with self._recording:
+                await store.postpone(self._db, call, due_in=due_in, inquire=inquire)
+        asyncio.get_running_loop().call_later(due_in, self._awake.set)
 
 
 def pause(attempts: int) -> float:

@@ -161,14 +161,6 @@ async def postpone(db: Executor, call: OpenCall, *, due_in: float, inquire: bool
     )
 
 
-async def next_due(db: Executor) -> float | None:
-    """Return the seconds until the next open call is due, None if there is none."""
-    seconds = await db.fetchval(
-        "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM provider_calls"
-    )
-    return None if seconds is None else max(0.0, float(seconds))
-
-
 async def open_calls(db: Executor) -> tuple[int, float]:
     """Return how many calls are still to succeed, and for how many seconds the oldest one is."""
     row = await db.fetchrow(
