@@ -442,3 +442,37 @@ def test_a_scope_without_authentication_is_refused_at_once() -> None:
 
     with pytest.raises(ValueError, match="scope"):
         HttpServer("x", routes, port=0)
+
+
+async def test_an_instance_that_stops_takes_no_request_with_it() -> None:
+    routes = Routes()
+
+    @routes.get("/", public=True)
+    async def show(_: Request) -> dict[str, bool]:
+        await asyncio.sleep(0)
+        return {"ok": True}
+
+    first = HttpServer("a", routes, port=0, reuse_port=True)
+    await first.start()
+    first.open()
+    second = HttpServer("b", routes, port=first.port, reuse_port=True)
+    await second.start()
+    second.open()
+    stopped = asyncio.Event()
+
+    async def ask(client: aiohttp.ClientSession) -> set[int]:
+        statuses = set()
+        asked_after = 0
+        while asked_after < 20:
+            asked_after += stopped.is_set()
+            async with client.get("/") as response:
+                statuses.add(response.status)
+        return statuses
+
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{second.port}") as client:
+        asking = asyncio.gather(*(ask(client) for _ in range(8)))
+        await asyncio.sleep(0)
+        await first.stop()
+        stopped.set()
+        assert set().union(*await asking) == {200}
+    await second.stop()

@@ -4,6 +4,7 @@ from weft.http.auth import Authenticator
 from weft.http.body import MAX_BODY
 from weft.http.breaker import BreakerPolicy
 from weft.http.client import ClientResponse, HttpClient
+from weft.http.cursor import Cursors
 from weft.http.front import unauthenticated
 from weft.http.identity import ANONYMOUS, Authentication, Identity
 from weft.http.openapi import openapi, specification
@@ -22,6 +23,7 @@ __all__ = [
     "Authenticator",
     "BreakerPolicy",
     "ClientResponse",
+    "Cursors",
     "FieldError",
     "HttpClient",
     "HttpServer",

@@ -61,7 +61,7 @@ class Authenticator:
             if key is None:
                 raise unauthenticated("The token is signed with an unknown key.")
             return _identity(_claims(token, key))
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
             raise unauthenticated("The token is not valid.") from None
 
 

@@ -198,7 +198,8 @@ class HttpClient:
         try:
             response = await self._exchange(call, peer, tried)
         except (aiohttp.ClientError, OSError, _TooLarge) as error:
-            peer.breaker.settle(permit, ok=False)
+            # A peer whose answer is too large for us is well.
+            peer.breaker.settle(permit, ok=isinstance(error, _TooLarge))
             raise _failed(error) from None
         except BaseException:
             peer.breaker.abandon(permit)

@@ -93,7 +93,7 @@ class Endpoint:
         response.headers["Server"] = "weft"
         response.headers["x-request-id"] = request.request_id
         response.headers["x-trace-id"] = request.trace_id
-        if not self._front.is_open:
+        if self._front.is_draining:
             response.force_close()
 
     async def _respond(self, request: Request, refusal: Refusal | None) -> StreamResponse:

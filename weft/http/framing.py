@@ -1,5 +1,10 @@
 """Connections whose bytes are no HTTP request: these too are answered with a problem."""
 
+import asyncio
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
 from weft.http.answer import render_problem
@@ -11,7 +16,19 @@ _SERVER_ERROR = 500
 
 
 class Listener(Server):
-    """Makes the connections."""
+    """Makes the connections, and looks after those that came just before a stop."""
+
+    async def adopt(self, accepted: Iterable[socket.socket]) -> None:
+        """Serve connections that were accepted elsewhere."""
+        for each in accepted:
+            await self._loop.connect_accepted_socket(self, each)
+
+    async def heard(self, within: float) -> None:
+        """Wait until every connection has sent a request, at most `within` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while any(map(_is_silent, self.connections)):  # noqa: ASYNC110 - aiohttp tells nobody
+                    await asyncio.sleep(0.005)
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of a new connection."""
@@ -20,6 +37,11 @@ class Listener(Server):
 
 class _Connection(RequestHandler):
     __slots__ = ()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no request has come yet."""
+        return self._request_count == 0
 
     def handle_error(
         self,
@@ -38,3 +60,7 @@ class _Connection(RequestHandler):
         response.headers["x-trace-id"] = _NO_TRACE
         response.force_close()
         return response
+
+
+def _is_silent(connection: RequestHandler) -> bool:
+    return isinstance(connection, _Connection) and connection.is_silent

@@ -20,6 +20,7 @@ class Front:
         self.edge = edge
         self.port = port
         self.is_open = False
+        self.is_draining = False
         self._auth = auth
         self._in_hand = 0
         self._idle = asyncio.Event()

@@ -21,7 +21,7 @@ class ProblemDocument(msgspec.Struct, omit_defaults=True):
     type: str
     title: str
     status: int
-    detail: str = ""
+    detail: str
     errors: Sequence[FieldError] = ()
 
 
@@ -29,8 +29,8 @@ class Problem(Exception):
     """An error answer; raise it from a handler.
 
     `status` is the HTTP status, `title` the summary of its kind (default: the status' phrase),
-    `detail` what is wrong with this very request, `errors` the wrong fields, `headers` what the
-    answer carries beside them.
+    `detail` what is wrong with this very request (default: the title), `errors` the wrong fields,
+    `headers` what the answer carries beside them.
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class Problem(Exception):
 
     def document(self) -> ProblemDocument:
         """Return the body of the answer."""
-        return ProblemDocument(self.type, self.title, self.status, self.detail, self.errors)
+        detail = self.detail or f"{self.title}."
+        return ProblemDocument(self.type, self.title, self.status, detail, self.errors)
 
 
 def busy(detail: str, *, retry_after: int = 1) -> Problem:

@@ -8,6 +8,9 @@ from weft.http.problem import Problem
 
 E = TypeVar("E")
 
+MAX_VALUE = 512
+"""Characters of a value in a path: escaped again, it still fits into a request line."""
+
 
 class _Node(Generic[E]):
     __slots__ = ("children", "endpoints", "rest", "value")
@@ -77,8 +80,13 @@ def _walk(
 
 
 def _can_name(segment: str) -> bool:
-    """Tell whether `segment` can be a value: not empty, printable, nothing that leads elsewhere."""
-    return segment.isprintable() and "/" not in segment and segment not in ("", ".", "..")
+    """Tell whether `segment` can be a value: short, printable, nothing that leads elsewhere."""
+    return (
+        0 < len(segment) <= MAX_VALUE
+        and segment.isprintable()
+        and "/" not in segment
+        and segment not in (".", "..")
+    )
 
 
 def _decoded(segment: str) -> str:
@@ -90,4 +98,5 @@ def _decoded(segment: str) -> str:
 
 def _not_allowed(methods: Iterable[str]) -> Problem:
     allowed = {"HEAD", *methods} if "GET" in methods else set(methods)
-    return Problem(405, headers={"Allow": ", ".join(sorted(allowed))})
+    names = ", ".join(sorted(allowed))
+    return Problem(405, detail=f"Allowed here: {names}.", headers={"Allow": names})

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 from aiohttp.web import BaseRequest, ServerRunner, SockSite, StreamResponse
 
@@ -24,14 +25,17 @@ KEEPALIVE = 75.0
 LINGER = 2.0
 """Seconds in which the rest of a refused body is read, so that the caller sees the answer."""
 
+FIRST_WORD = 0.25
+"""Seconds that a connection made just before a stop has for its request."""
+
 
 class HttpServer:
     """Serves routes on one port (0: any free one; `port` tells which after `start`).
 
     `start` listens at once; until `open` is called, and again from `close` on, all routes but the
-    probes answer 503 with Retry-After. `edge` is for the one public door: there a caller's trace is
-    continued only if they are authenticated, and never their sampling or baggage. `drain_timeout`
-    bounds in seconds how long `stop` waits for what is in hand; then it is cut off.
+    probes answer 503 with Retry-After. `stop` serves what has arrived and nothing more, for at most
+    `drain_timeout` seconds; then it is cut off. `edge` is for the one public door: there a caller's
+    trace is continued only if they are authenticated, and never their sampling or baggage.
     """
 
     def __init__(
@@ -58,21 +62,23 @@ class HttpServer:
                 raise ValueError(f"{route.path} needs a scope, and the server no authentication")
             self._router.add(route.method, route.path, Endpoint(route, self._front))
         self._runner: ServerRunner | None = None
+        self._listening: socket.socket | None = None
 
     async def start(self) -> None:
         """Listen; raise OSError if the port is taken."""
-        server = Listener(
+        self._listener = Listener(
             self._dispatch,
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE,
             lingering_time=LINGER,
         )
-        runner = ServerRunner(server, shutdown_timeout=0.5)
+        runner = ServerRunner(self._listener, shutdown_timeout=0.5)
         await runner.setup()
         listening = _listen(self.bind, self.port, reuse_port=self._reuse_port)
         await SockSite(runner, listening, backlog=BACKLOG).start()
         self.port = self._front.port = listening.getsockname()[1]
+        self._listening = listening
         self._runner = runner
 
     def open(self) -> None:
@@ -89,15 +95,18 @@ class HttpServer:
             raise Unavailable(self.name, "not listening")
 
     async def stop(self) -> None:
-        """Stop listening, wait for what is in hand (bounded), close the connections."""
-        self.close()
-        if self._runner is None:
+        """Stop listening, answer what has arrived (bounded), close the connections."""
+        if self._runner is None or self._listening is None:
             return
+        self._front.is_draining = True
+        waiting = _accept_all(self._listening)
         for site in self._runner.sites:
             await site.stop()
-        if self._runner.server:
-            self._runner.server.pre_shutdown()
+        await self._listener.adopt(waiting)
+        await self._listener.heard(FIRST_WORD)
+        self._listener.pre_shutdown()
         await self._front.drained(self._drain_timeout)
+        self.close()
         await self._runner.cleanup()
         self._runner = None
 
@@ -117,6 +126,15 @@ class HttpServer:
 
         nowhere = Route(method=http.method, path="", handler=refuse, public=True, raw=True)
         return await Endpoint(nowhere, self._front).serve(http, path, {})
+
+
+def _accept_all(listening: socket.socket) -> list[socket.socket]:
+    """Take the connections that the kernel holds for us: closing the socket would reset them."""
+    accepted: list[socket.socket] = []
+    with suppress(BlockingIOError):
+        while True:
+            accepted.append(listening.accept()[0])
+    return accepted
 
 
 def _listen(bind: str, port: int, *, reuse_port: bool) -> socket.socket:
