@@ -23,6 +23,9 @@ from weft.telemetry.setup import Telemetry
 FLUSH_SECONDS = 3.0
 """What the last telemetry may take after the drain, collector or no collector."""
 
+SHARE = 0.5
+"""Of the drain's remaining time, what one component may take: the next ones need some too."""
+
 log = get_logger(__name__)
 Part = TypeVar("Part", bound=Component)
 Config = TypeVar("Config", bound=ServiceSettings)
@@ -66,7 +69,7 @@ class Service:
             auth=auth,
             edge=edge,
             reuse_port=reuse_port,
-            drain_timeout=self.settings.drain_timeout,
+            drain_timeout=self.settings.drain_timeout * SHARE,
         )
 
     async def run(self) -> int:
@@ -106,12 +109,13 @@ class Service:
 
     async def _stop(self) -> None:
         """Drain within the deadline: what does not end in time is cut off, and said."""
-        deadline = asyncio.get_running_loop().time() + self.settings.drain_timeout
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self.settings.drain_timeout
         log.info("service draining")
         last = [self._server] if self._server is not None else []
         for component in [*last, *reversed(self._components)]:
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout((deadline - clock()) * SHARE):
                     await component.stop()
             except TimeoutError:
                 log.warning("component did not drain in time", **{"weft.component": component.name})
