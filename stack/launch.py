@@ -188,9 +188,9 @@ class _Launch:
         if not self._programs:
             return
         known = self._supervisor.processes()
-        waiting = [one for one in self._programs.values() if self._is_awaited(one)]
+        waiting = [one for one in self._programs.values() if one.id not in self._ready]
         with ThreadPoolExecutor(max(1, len(waiting))) as pool:
-            answers = list(pool.map(Program.why_not_ready, waiting))
+            answers = list(pool.map(self._ask, waiting))
         for program, answer in zip(waiting, answers, strict=True):
             process = known.get(program.id)
             if answer is None and process is not None and process.alive:
@@ -202,11 +202,11 @@ class _Launch:
             self._takes_orders = True
             self._report.takes_orders()
 
-    def _is_awaited(self, program: Program) -> bool:
+    def _ask(self, program: Program) -> str | None:
         """Services cannot be ready before the parts they need, and would log each question."""
-        if program.id in self._ready:
-            return False
-        return program.kind == "backing" or self._ready.issuperset(FIRST)
+        if program.kind == "service" and not self._ready.issuperset(FIRST):
+            return f"waits for {', '.join(sorted(set(FIRST) - self._ready))}"
+        return program.why_not_ready()
 
     def _check(self, program: Program, process: Process | None, answer: str | None) -> None:
         log = self._system.home.log(program.id)

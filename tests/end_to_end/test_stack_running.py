@@ -16,6 +16,7 @@ import aiohttp
 import asyncpg
 import psutil
 import pytest
+from aiormq.exceptions import ChannelAccessRefused
 
 from stack import backing, services
 
@@ -119,11 +120,11 @@ async def test_a_broker_user_cannot_touch_another_services_queues(system: Runnin
     connection = await aio_pika.connect(variables["WEFT_INVENTORY_BROKER_URL"], timeout=5)
     async with connection:
         channel = await connection.channel()
-        with pytest.raises(aio_pika.exceptions.ChannelAccessRefused):
+        with pytest.raises(ChannelAccessRefused):
             await channel.declare_queue("payments.commands", passive=False, durable=True)
         channel = await connection.channel()
         exchange = await channel.get_exchange("weft.events", ensure=False)
-        with pytest.raises(aio_pika.exceptions.ChannelAccessRefused):
+        with pytest.raises(ChannelAccessRefused):
             await exchange.publish(aio_pika.Message(b"{}"), routing_key="order.confirmed")
 
 
