@@ -25,15 +25,23 @@ class InvalidWebhook(WeftError):
 
 
 def key_of(secret: Secret) -> bytes:
-    """Return the key in `whsec_BASE64`; SettingsError unless it has 24 to 64 bytes."""
+    """Return the key in `whsec_BASE64`; ValueError unless it has 24 to 64 bytes."""
     text = secret.reveal().removeprefix(_PREFIX)
     try:
         key = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not 24 <= len(key) <= 64:  # noqa: PLR2004 - the specification's bounds
-        raise SettingsError("a webhook secret is whsec_ and 24 to 64 bytes in base64")
+        raise ValueError("a webhook secret is whsec_ and 24 to 64 bytes in base64")
     return key
+
+
+def check_secret(secret: Secret, variable: str) -> None:
+    """Raise SettingsError, which names `variable`, unless `secret` can sign."""
+    try:
+        key_of(secret)
+    except ValueError:
+        raise SettingsError(f"{variable}: expected whsec_ and 24 to 64 bytes in base64") from None
 
 
 def sign(secret: Secret, *, id: str, body: bytes, at: float | None = None) -> dict[str, str]:  # noqa: A002 - the specification's own word

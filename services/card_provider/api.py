@@ -18,7 +18,9 @@ from weft.settings import Secret
 from weft.telemetry import counter, current_carrier
 
 HANG: Final = 60.0
-"""Seconds for which tok_down keeps its caller waiting, before a 503."""
+"""Seconds for which tok_down keeps its caller waiting at most, before a 503."""
+LOOK: Final = 0.25
+"""Seconds between two looks whether that caller is still there."""
 NOTICE_DELAY: Final = 0.5
 """Seconds after which tok_async is decided."""
 
@@ -51,7 +53,7 @@ class AuthorizationBody(Struct, frozen=True, kw_only=True):
     payment_id: Annotated[str, Meta(pattern=f"^{_UUID.pattern}$(?!\\n)")]
     amount_minor: Annotated[int, Meta(ge=1, le=domain.MAX_AMOUNT_MINOR)]
     currency: Literal["EUR"]
-    token: Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=40)]
+    token: Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=255)]
 
     def __repr__(self) -> str:
         return f"AuthorizationBody({self.payment_id})"
@@ -94,7 +96,7 @@ def routes(db: Database) -> Routes:
     @api.post("/v1/authorizations", summary="Authorise a payment")
     async def authorize(request: Request, body: AuthorizationBody) -> AuthorizationView:
         key = _key(request)
-        await _dawdle(body.token)
+        await _dawdle(request, body.token)
         async with db.transaction() as tx:
             result = await _authorized(tx, key, body)
         if isinstance(result, Failing):
@@ -130,11 +132,14 @@ def routes(db: Database) -> Routes:
     return api
 
 
-async def _dawdle(token: str) -> None:
+async def _dawdle(request: Request, token: str) -> None:
     if token == "tok_slow":  # noqa: S105 - a name, no secret
         await asyncio.sleep(domain.SLOW)
     if token == "tok_down":  # noqa: S105 - a name, no secret
-        await asyncio.sleep(HANG)
+        for _ in range(round(HANG / LOOK)):
+            if request.http.transport is None:
+                break
+            await asyncio.sleep(LOOK)
         raise busy("The provider does not answer.")
 
 

@@ -9,7 +9,7 @@ from weft.http import HttpClient
 from weft.postgres import Database
 from weft.service import Service, run
 from weft.settings import Secret, ServiceSettings
-from weft.webhooks import key_of
+from weft.webhooks import check_secret
 
 
 class CardProviderSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class CardProviderSettings(ServiceSettings, frozen=True, kw_only=True):
 
 def build(settings: CardProviderSettings) -> Service:
     """Return the service, not yet started. Raises SettingsError for a wrong webhook secret."""
-    key_of(settings.webhook_secret)
+    check_secret(settings.webhook_secret, "WEFT_WEBHOOK_SECRET")
     service = Service("card_provider", settings, version=__version__)
     db = service.add(Database(settings.database_url, schema=Path(__file__).with_name("schema")))
     client = HttpClient(settings.payments_url, name="payments", retries=0)

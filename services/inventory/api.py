@@ -1,7 +1,5 @@
 """Products over HTTP."""
 
-import base64
-import binascii
 import re
 from typing import Annotated, Final, Literal
 
@@ -11,12 +9,12 @@ from services.inventory import domain, store
 from services.inventory.domain import ProductSet
 from services.inventory.messages import product_set
 from services.inventory.store import Product
-from weft.http import FieldError, Problem, Reply, Request, Routes
+from weft.http import Cursors, FieldError, Problem, Reply, Request, Routes
 from weft.messaging import outgoing
 from weft.postgres import Database, Outbox
 
 _SKU: Final = re.compile(domain.SKU_PATTERN)
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
+_CURSORS: Final = Cursors("products")
 
 
 class Money(Struct, frozen=True, kw_only=True):
@@ -117,15 +115,8 @@ def _view(product: Product) -> ProductView:
 
 
 def _cursor(number: int) -> str:
-    return base64.urlsafe_b64encode(str(number).encode()).decode().rstrip("=")
+    return _CURSORS.after(number.to_bytes(8))
 
 
 def _after(cursor: str) -> int:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        if _NUMBER.fullmatch(text.decode()):
-            return int(text)
-    except (binascii.Error, ValueError):
-        pass
-    error = FieldError("/cursor", "Not a cursor that a list gave")
-    raise Problem(400, detail="The cursor is wrong.", errors=[error])
+    return int.from_bytes(_CURSORS.place(cursor))

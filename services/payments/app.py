@@ -25,7 +25,7 @@ from weft.postgres import Database, Relay, exactly_once
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings
 from weft.telemetry import gauge
-from weft.webhooks import key_of
+from weft.webhooks import check_secret
 
 TOPOLOGY: Final = ServiceTopology(
     service="payments", commands=[AuthorizePayment, CapturePayment, VoidPayment]
@@ -52,7 +52,7 @@ class PaymentsSettings(ServiceSettings, frozen=True, kw_only=True):
 
 def build(settings: PaymentsSettings) -> Service:
     """Return the service, not yet started. Raises SettingsError for a wrong webhook secret."""
-    key_of(settings.webhook_secret)
+    check_secret(settings.webhook_secret, "WEFT_WEBHOOK_SECRET")
     service = Service("payments", settings, version=__version__)
     db = service.add(Database(settings.database_url, schema=Path(__file__).with_name("schema")))
     broker = service.add(Broker(settings.broker_url, TOPOLOGY))
@@ -83,7 +83,7 @@ def build(settings: PaymentsSettings) -> Service:
             broker,
             QUEUE,
             exactly_once(db, QUEUE, take),
-            concurrency=8,
+            concurrency=32,
             endless=take.endless,
             resume_check=db.check,
         )

@@ -28,7 +28,7 @@ class AuthorizePayment(Command, frozen=True, kw_only=True):
     payment_id: Id
     amount_minor: Annotated[int, Meta(ge=1, le=domain.MAX_AMOUNT_MINOR)]
     currency: Literal["EUR"]
-    token: Annotated[str, Meta(pattern="^tok_[a-z]+$", max_length=40)]
+    token: Annotated[str, Meta(pattern="^tok_[a-z]+$", max_length=255)]
 
     def __repr__(self) -> str:
         return f"AuthorizePayment({self.payment_id})"
@@ -193,7 +193,7 @@ def handlers(book: Book) -> Handlers:
         new = Payment(payment_id=message.payment_id, order_id=message.order_id)
         return await book.find(tx, message.payment_id) or new
 
-    @take.on(AuthorizePayment)
+    @take.on(AuthorizePayment, together=True)
     async def authorize(tx: Transaction, message: AuthorizePayment, _: Incoming) -> None:
         payment = await book.find(tx, message.payment_id) or Payment(
             payment_id=message.payment_id,
@@ -203,11 +203,11 @@ def handlers(book: Book) -> Handlers:
         )
         await book.wish(tx, Wish.AUTHORIZE, payment, token=message.token)
 
-    @take.on(CapturePayment, endless=True)
+    @take.on(CapturePayment, endless=True, together=True)
     async def capture(tx: Transaction, message: CapturePayment, _: Incoming) -> None:
         await book.wish(tx, Wish.CAPTURE, await known(tx, message))
 
-    @take.on(VoidPayment, endless=True)
+    @take.on(VoidPayment, endless=True, together=True)
     async def void(tx: Transaction, message: VoidPayment, _: Incoming) -> None:
         await book.wish(tx, Wish.VOID, await known(tx, message))
 

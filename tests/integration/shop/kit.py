@@ -97,6 +97,15 @@ class Running:
         self._process: asyncio.subprocess.Process | None = None
 
     @property
+    def settings(self) -> dict[str, str]:
+        """What it was started with, but for its port."""
+        return {
+            name: value
+            for name, value in self._environment.items()
+            if name.startswith("WEFT_") and name != "WEFT_PORT"
+        }
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._environment['WEFT_PORT']}"
 
@@ -188,6 +197,9 @@ class PostBox:
     def told(self, order_id: str) -> list[str]:
         """The types of the events about an order, in the order of their coming."""
         return [event.type for event in self.events if event.correlation_id == order_id]
+
+    async def has_more(self, order_id: str, known: int) -> bool:
+        return len(self.told(order_id)) > known
 
     async def expect(self, order_id: str, *types: str, seconds: float = DEADLINE) -> Incoming:
         """Wait for an event of one of these types about the order."""

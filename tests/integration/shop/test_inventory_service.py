@@ -104,6 +104,54 @@ async def test_a_release_that_overtakes_its_reservation_holds(
     assert await show(http, inventory, keys.header(), "SKU-0005") == (10_000, 0)
 
 
+async def test_commands_sent_again_are_answered_again(
+    inventory: Running, post: PostBox, http: aiohttp.ClientSession, keys: Keys
+) -> None:
+    order_id = str(uuid4())
+    for command in (reserve(order_id, SKU_0010=1), CommitStock(order_id=order_id)) * 2:
+        answers = len(post.told(order_id))
+        await post.send(command, order_id)
+        await until(lambda known=answers: post.has_more(order_id, known))
+    assert post.told(order_id) == ["stock.reserved", *["stock.committed"] * 3]
+    assert await show(http, inventory, keys.header(), "SKU-0010") == (9999, 0)
+
+
+async def test_a_commit_that_overtakes_its_reservation_waits_for_it(
+    inventory: Running, post: PostBox, http: aiohttp.ClientSession, keys: Keys
+) -> None:
+    order_id = str(uuid4())
+    await post.send(CommitStock(order_id=order_id), order_id)
+    await post.send(reserve(order_id, SKU_0011=1), order_id)
+    await post.expect(order_id, "stock.committed")
+    assert await show(http, inventory, keys.header(), "SKU-0011") == (9999, 0)
+
+
+async def test_instances_share_the_work_without_deadlocks(
+    inventory: Running,
+    post: PostBox,
+    http: aiohttp.ClientSession,
+    keys: Keys,
+    start: Start,
+) -> None:
+    second = await start("inventory", **(inventory.settings | {"WEFT_INSTANCE": "1"}))
+    headers = keys.header("inventory:write")
+    for sku in ("TWO-1", "TWO-2"):
+        assert await put(http, second, headers, sku, 90) == 201
+    orders = [str(uuid4()) for _ in range(100)]
+    commands = [
+        reserve(order, TWO_1=1, TWO_2=1) if n % 2 else reserve(order, TWO_2=1, TWO_1=1)
+        for n, order in enumerate(orders)
+    ]
+    await asyncio.gather(
+        *(post.send(command, order) for command, order in zip(commands, orders, strict=True))
+    )
+    answers = [await post.expect(order, "stock.reserved", "stock.rejected") for order in orders]
+    assert sum(answer.type == "stock.reserved" for answer in answers) == 90
+    assert await show(http, second, headers, "TWO-1") == (0, 90)
+    assert await show(http, second, headers, "TWO-2") == (0, 90)
+    assert await second.end() == 0
+
+
 async def test_a_hot_product_is_sold_out_exactly(
     inventory: Running, post: PostBox, http: aiohttp.ClientSession, keys: Keys
 ) -> None:

@@ -185,6 +185,102 @@ async def test_a_message_that_comes_twice_is_answered_once(bank: Bank) -> None:
     assert bank.post.told(order.order_id) == ["payment.authorized"]
 
 
+async def test_a_capture_that_overtakes_its_authorisation_waits_for_it(bank: Bank) -> None:
+    order = Order(bank, "tok_slow")
+    await order.authorize()
+    await order.capture()
+    await order.expect("payment.captured")
+    assert bank.post.told(order.order_id) == ["payment.authorized", "payment.captured"]
+
+
+async def test_commands_sent_again_change_nothing_and_are_answered_again(bank: Bank) -> None:
+    order = Order(bank, "tok_ok")
+    await order.authorize()
+    await order.expect("payment.authorized")
+    for _ in range(2):
+        await order.capture()
+        await order.expect("payment.captured")
+    await order.authorize()
+    await order.void()
+
+    async def answered() -> bool:
+        return len(bank.post.told(order.order_id)) >= 4
+
+    await until(answered)
+    assert set(bank.post.told(order.order_id)[1:]) == {"payment.captured"}
+    assert await bank.status(order.payment_id) == "captured"
+
+
+async def test_an_authorised_payment_is_voided(bank: Bank) -> None:
+    order = Order(bank, "tok_ok")
+    await order.authorize()
+    await order.expect("payment.authorized")
+    await order.void()
+    await order.expect("payment.voided")
+    entry = (await bank.ledger())[order.payment_id]
+    assert (entry["status"], entry["captured_at"]) == ("voided", None)
+    assert entry["authorized_at"] < entry["voided_at"]
+
+
+async def test_the_history_of_a_payment_is_kept(bank: Bank) -> None:
+    order = Order(bank, "tok_declined")
+    await order.authorize()
+    await order.expect("payment.declined")
+    connection = await asyncpg.connect(bank.payments_database)
+    try:
+        rows = await connection.fetch(
+            "SELECT type FROM weft.events WHERE stream = $1 ORDER BY version",
+            f"payment-{order.payment_id}",
+        )
+    finally:
+        await connection.close()
+    assert [row["type"] for row in rows] == ["payment.requested", "payment.declined"]
+
+
+async def test_instances_share_the_work(
+    bank: Bank, start: Start, shared: dict[str, str], amqp_url: str
+) -> None:
+    second = await start(
+        "payments",
+        WEFT_INSTANCE="1",
+        WEFT_DATABASE_URL=bank.payments_database,
+        WEFT_BROKER_URL=amqp_url,
+        WEFT_CARD_PROVIDER_URL=bank.provider.url,
+        **shared,
+    )
+    orders = [Order(bank, "tok_ok") for _ in range(100)]
+    await asyncio.gather(*(order.authorize() for order in orders))
+    for order in orders:
+        await order.expect("payment.authorized")
+    assert await second.end() == 0
+    assert {len(bank.post.told(order.order_id)) for order in orders} == {1}
+
+
+async def test_a_pending_payment_is_asked_for_when_the_webhook_does_not_come(
+    bank: Bank, start: Start, shared: dict[str, str], amqp_url: str, new_database: Databases
+) -> None:
+    mute = await start(
+        "card_provider",
+        WEFT_DATABASE_URL=await new_database(),
+        WEFT_PAYMENTS_URL="http://127.0.0.1:9",
+        **shared,
+    )
+    await bank.payments.end()
+    payments = await start(
+        "payments",
+        WEFT_DATABASE_URL=bank.payments_database,
+        WEFT_BROKER_URL=amqp_url,
+        WEFT_CARD_PROVIDER_URL=mute.url,
+        **shared,
+    )
+    order = Order(bank, "tok_async")
+    await order.authorize()
+    await order.expect("payment.authorized")
+    await payments.end()
+    await bank.payments.start()
+    await bank.payments.ready()
+
+
 async def test_open_calls_are_made_when_the_provider_is_back(bank: Bank) -> None:
     await bank.provider.end(signal.SIGKILL)
     order = Order(bank, "tok_ok")
