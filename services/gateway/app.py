@@ -2,6 +2,7 @@
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from services.gateway.api import routes
 from services.gateway.callers import Callers, Passport
@@ -11,6 +12,9 @@ from services.gateway.proxy import Proxy
 from weft.http import Authenticator, HttpClient, TokenSigner
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings, SettingsError
+
+MAX_LIST: Final = 32 << 20
+"""Bytes of an answer of orders: 200 orders of 100 items with names of 200 characters."""
 
 
 class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
@@ -39,7 +43,12 @@ def build(settings: GatewaySettings) -> Service:
     limiter = service.add(
         Limiter(settings.redis_url, rate=settings.rate_limit, burst=settings.rate_burst)
     )
-    orders = HttpClient(settings.orders_url, name="orders", timeout=settings.inner_timeout)
+    orders = HttpClient(
+        settings.orders_url,
+        name="orders",
+        timeout=settings.inner_timeout,
+        max_response=MAX_LIST,
+    )
     inventory = HttpClient(settings.inventory_url, name="inventory", timeout=settings.inner_timeout)
     callers = Callers(Authenticator(settings.jwks), ApiKeys.parse(settings.api_keys))
     proxy = Proxy(Passport(_signer(settings)), limiter)

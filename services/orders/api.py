@@ -19,7 +19,7 @@ READ: Final = "orders:read"
 WRITE: Final = "orders:write"
 
 Sku = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,40}$(?!\n)")]
-Token = Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=40)]
+Token = Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=255)]
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _ORDER_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 

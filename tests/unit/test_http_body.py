@@ -34,6 +34,19 @@ def refused(body: bytes, decoder: msgspec.json.Decoder[Any] = ORDER) -> Problem:
     return caught.value
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1" * 20_000, "-" + "1" * 400])
+def test_a_number_beyond_all_types_is_found_where_it_stands(number: str) -> None:
+    problem = refused(f'{{"items": [{{"sku": "a", "quantity": {number}}}]}}'.encode())
+
+    assert problem.status == 422
+    assert [error.path for error in problem.errors] == ["/items/0/quantity"]
+
+
+def test_what_follows_a_number_beyond_all_types_must_be_json_too() -> None:
+    assert refused(b'{"items": 1e400, "note": NaN}').status == 400
+    assert refused(b'{"items": 1e400, "note": }').status == 400
+
+
 def test_a_good_body_is_decoded() -> None:
     body = '{"items": [{"sku": "SKU-0001", "quantity": 2}], "note": "grüße"}'
     assert decode(ORDER, body.encode()) == Order([Item("SKU-0001", 2)], "grüße")

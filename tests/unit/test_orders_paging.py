@@ -34,7 +34,9 @@ def test_without_a_cursor_the_list_begins_with_the_newest() -> None:
     assert order_before(None) is None
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "A" * 21, "A" * 23, "é" * 22, "=" * 22, "+" * 22])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "A" * 21, "A" * 23, "é" * 22, "=" * 22, "+" * 22, "_" * 27]
+)
 def test_a_cursor_that_no_list_gave_is_a_bad_request(cursor: str) -> None:
     with pytest.raises(Problem) as caught:
         order_before(cursor)

@@ -5,6 +5,8 @@ Tried with msgspec 0.22: it raises RecursionError on deep nesting, UnicodeDecode
 neither of these, so all are refused here.
 """
 
+import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -28,6 +30,7 @@ _SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_LONG_INTEGER = 40
 _INT64 = range(-(1 << 63), 1 << 63)
 
 _decode_any = msgspec.json.decode
@@ -107,9 +110,26 @@ def _parse(body: bytes) -> Any:
     try:
         return _decode_any(body)
     except msgspec.ValidationError as error:
-        raise wrong_content([field_error(error)]) from None
+        raise wrong_content(_huge_numbers(body) or [field_error(error)]) from None
     except ValueError as error:
         raise not_parsable(str(error)) from None
+
+
+def _huge_numbers(body: bytes) -> list[FieldError]:
+    """Return where the numbers stand that msgspec refuses without saying where."""
+    try:
+        value = json.loads(body.decode(), parse_int=_integer, parse_constant=_no_constant)
+    except ValueError as error:
+        raise not_parsable(str(error)) from None
+    return list(islice(_wrong_values(value, ()), MAX_ERRORS))
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) < _LONG_INTEGER else math.inf
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _wrong_values(value: Any, steps: tuple[str | int, ...]) -> Iterator[FieldError]:
@@ -117,6 +137,8 @@ def _wrong_values(value: Any, steps: tuple[str | int, ...]) -> Iterator[FieldErr
         yield FieldError(pointer(steps), "NUL is not allowed")
     elif isinstance(value, int) and value not in _INT64:
         yield FieldError(pointer(steps), "Integer value out of range")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield FieldError(pointer(steps), "Number out of range")
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _wrong_values(item, (*steps, index))

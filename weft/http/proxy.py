@@ -56,12 +56,10 @@ async def forward(
         headers={**_passed_on(request), **(headers or {})},
     )
     kept = {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
-    return Reply(
-        answer.body or None,
-        answer.status,
-        kept,
-        content_type=answer.headers.get("Content-Type", "application/octet-stream"),
-    )
+    media = answer.headers.get("Content-Type", "application/octet-stream")
+    if request.method == "HEAD":
+        kept["Content-Type"] = media
+    return Reply(answer.body or None, answer.status, kept, content_type=media)
 
 
 def _passed_on(request: Request) -> dict[str, str]:
