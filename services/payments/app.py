@@ -83,7 +83,7 @@ def build(settings: PaymentsSettings) -> Service:
             broker,
             QUEUE,
             exactly_once(db, QUEUE, take),
-            concurrency=32,
+            concurrency=6,
             endless=take.endless,
             resume_check=db.check,
         )

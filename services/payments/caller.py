@@ -20,7 +20,7 @@ PENDING_PAUSE: Final = 5.0
 """Seconds after which a pending authorisation is asked for; the webhook mostly comes before."""
 CONCURRENCY: Final = 128
 """Calls in hand at most, in one process."""
-RECORDING: Final = 4
+RECORDING: Final = 3
 """Answers that are being recorded at most: the others wait without a connection of the pool."""
 SCAN: Final = 1.0
 """Seconds at most between two looks for calls that other instances left."""

@@ -193,7 +193,7 @@ def handlers(book: Book) -> Handlers:
         new = Payment(payment_id=message.payment_id, order_id=message.order_id)
         return await book.find(tx, message.payment_id) or new
 
-    @take.on(AuthorizePayment, together=True)
+    @take.on(AuthorizePayment)
     async def authorize(tx: Transaction, message: AuthorizePayment, _: Incoming) -> None:
         payment = await book.find(tx, message.payment_id) or Payment(
             payment_id=message.payment_id,
@@ -203,11 +203,11 @@ def handlers(book: Book) -> Handlers:
         )
         await book.wish(tx, Wish.AUTHORIZE, payment, token=message.token)
 
-    @take.on(CapturePayment, endless=True, together=True)
+    @take.on(CapturePayment, endless=True)
     async def capture(tx: Transaction, message: CapturePayment, _: Incoming) -> None:
         await book.wish(tx, Wish.CAPTURE, await known(tx, message))
 
-    @take.on(VoidPayment, endless=True, together=True)
+    @take.on(VoidPayment, endless=True)
     async def void(tx: Transaction, message: VoidPayment, _: Incoming) -> None:
         await book.wish(tx, Wish.VOID, await known(tx, message))
 
