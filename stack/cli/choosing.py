@@ -13,6 +13,7 @@ from stack.cli.output import Printer
 from stack.cli.tree import clock, duration, http_style
 
 _SCANNED = 100
+_FRONT = "gateway"
 _CODES = {
     "4xx": (400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 415, 422, 423, 429),
     "5xx": (500, 501, 502, 503, 504),
@@ -82,17 +83,19 @@ async def traces(backends: Backends, wanted: Filter, *, as_json: bool) -> int:
 
 
 async def _find(backends: Backends, wanted: Filter) -> list[Trace]:
+    """Jaeger answers with whole traces, so no search asks for more than it may need."""
+    find, since = backends.jaeger.find, time.time() - wanted.since
     services = [wanted.service] if wanted.service else await backends.jaeger.services()
-    since = time.time() - wanted.since
-    narrow = wanted.route or wanted.status or wanted.slow
-    limit = max(wanted.limit, _SCANNED) if narrow else wanted.limit
-    spans = {wanted.slow, 0.0} if wanted.slow else {0.0}
+    several = wanted.route, wanted.status, wanted.slow
+    limit = wanted.limit if sum(map(bool, several)) < 2 else max(wanted.limit, _SCANNED)  # noqa: PLR2004 - conditions that Jaeger does not join in one span
     searches = [
-        backends.jaeger.find(service, since=since, tags=tags, min_span=span, limit=limit)
+        find(service, since=since, tags=tags, min_span=wanted.slow, limit=limit)
         for service in services
         for tags in wanted.tags()
-        for span in spans
     ]
+    if wanted.slow:
+        front = wanted.service or _FRONT
+        searches += [find(front, since=since, tags=tags, limit=_SCANNED) for tags in wanted.tags()]
     batches = await asyncio.gather(*searches)
     unique = {trace.trace_id: trace for batch in batches for trace in batch}
     fitting = [trace for trace in unique.values() if wanted.matches(trace)]

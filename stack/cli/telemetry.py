@@ -107,7 +107,7 @@ def traces(
 
     Service, route and status have to meet in one span. A trace takes from its first span's start
     to its last one's end; --slow looks through the traces that have a span of that length, and
-    through the newest 100 of each service.
+    through the newest 100 of the service, or of the gateway.
     """
     wanted = Filter(
         service=service,
