@@ -17,6 +17,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
+from tests.integration.sink import telemetry_sink
 from weft.http import Authenticator, HttpServer, Reply, Request, Routes, TokenSigner
 from weft.http.tokens import new_private_key
 
@@ -119,7 +120,6 @@ class Gateway:
             "WEFT_ORDERS_URL": f"http://127.0.0.1:{ports['orders']}",
             "WEFT_INVENTORY_URL": f"http://127.0.0.1:{ports['inventory']}",
             "WEFT_CONSOLE": "json",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
         }
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
 
@@ -130,22 +130,30 @@ class Gateway:
     ) -> AsyncIterator[Self]:
         """The gateway and what is behind it. Each process has to drain well at the end."""
         gateway = cls(folder)
+        async with telemetry_sink() as collector:
+            gateway.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
+            async with gateway._running(processes, settings):
+                yield gateway
+
+    @asynccontextmanager
+    async def _running(self, processes: int, settings: dict[str, str]) -> AsyncIterator[None]:
         try:
-            for inner in gateway.inner.values():
+            for inner in self.inner.values():
                 await inner.start()
             for _ in range(processes):
-                gateway.start(**settings)
-            await until(gateway._ready)
-            yield gateway
-            for process in gateway.processes:
+                self.start(**settings)
+            await until(self._ready)
+            yield
+            for process in self.processes:
                 process.send_signal(signal.SIGTERM)
-            codes = [process.wait(timeout=20) for process in gateway.processes]
-            assert set(codes) == {0}, gateway.log.read_text()
+            waiting = [asyncio.to_thread(each.wait, 20) for each in self.processes]
+            codes = await asyncio.gather(*waiting)
+            assert set(codes) == {0}, self.log.read_text()
         finally:
-            for process in gateway.processes:
+            for process in self.processes:
                 process.kill()
-            await gateway.session.close()
-            for inner in gateway.inner.values():
+            await self.session.close()
+            for inner in self.inner.values():
                 await inner.server.stop()
 
     def start(self, **settings: str) -> None:

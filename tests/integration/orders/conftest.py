@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.orders.kit import Orders, Peers
+from tests.integration.sink import telemetry_sink
 
 
 @pytest.fixture
@@ -20,7 +21,10 @@ async def stopped_orders(
 ) -> AsyncIterator[Orders]:
     """Orders, not started. The peers' queues exist, so that no command is unroutable."""
     assert peers.answers
-    async with Orders.prepared(tmp_path, database_url, broker_url) as orders:
+    async with (
+        telemetry_sink() as collector,
+        Orders.prepared(tmp_path, database_url, broker_url, collector) as orders,
+    ):
         yield orders
 
 

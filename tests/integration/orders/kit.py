@@ -132,7 +132,7 @@ class Orders:
     @classmethod
     @asynccontextmanager
     async def prepared(
-        cls, folder: Path, database_url: str, broker_url: str
+        cls, folder: Path, database_url: str, broker_url: str, collector: str
     ) -> AsyncIterator[Self]:
         """Settings and keys in `folder`; not started. What runs at the end has to drain well."""
         signer = TokenSigner(new_private_key())
@@ -145,15 +145,15 @@ class Orders:
             "WEFT_JWKS": str(jwks),
             "WEFT_INVENTORY_URL": f"http://127.0.0.1:{free_port()}",
             "WEFT_CONSOLE": "json",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
         }
         orders = cls(environment, signer, folder / "orders.log")
         try:
             yield orders
             if orders.process is not None and orders.process.poll() is None:
-                assert orders.stop() == 0, orders.log.read_text()
+                assert await orders.stop() == 0, orders.log.read_text()
         finally:
-            orders.stop(signal.SIGKILL)
+            await orders.stop(signal.SIGKILL)
             await orders.session.close()
 
     @asynccontextmanager
@@ -198,11 +198,12 @@ class Orders:
         except aiohttp.ClientError:
             return False
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the process and return its exit code. Meanwhile the telemetry sink goes on."""
         if self.process is None:
             return 0
         self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        return await asyncio.to_thread(self.process.wait, 20)
 
     def headers(self, subject: str, scopes: tuple[str, ...] = ALL) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._signer.mint(subject, scopes, 300).token}"}

@@ -127,7 +127,7 @@ async def test_orders_killed_at_any_moment_go_on_after_the_restart_each_to_one_e
     placed = []
     for _ in range(4):
         placed += await asyncio.gather(*(orders.place() for _ in range(5)))
-        orders.stop(signal.SIGKILL)
+        await orders.stop(signal.SIGKILL)
         await orders.start()
     ends = [await orders.ended(order_id) for order_id in placed]
     assert {seen["status"] for seen in ends} == {"confirmed"}
@@ -142,7 +142,7 @@ async def test_a_payment_token_is_nowhere_once_it_was_sent(
 ) -> None:
     order_id = await orders.place(order(token="tok_secretword"))
     await orders.ended(order_id)
-    assert orders.stop() == 0
+    assert await orders.stop() == 0
     assert "secretword" not in orders.log.read_text()
     connection = await asyncpg.connect(database_url)
     try:
