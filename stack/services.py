@@ -18,7 +18,13 @@ from stack.system import System
 MOST_INSTANCES: Final = 50
 DRAIN_SECONDS: Final = 15
 """What a service may take to end: its drain, and its last telemetry."""
-_STACK_ONLY: Final = {"WEFT_HOME", "WEFT_PORT_BASE", "WEFT_PARTS_DIR", "WEFT_SUPERVISED"}
+_STACK_ONLY: Final = {
+    "WEFT_HOME",
+    "WEFT_PORT_BASE",
+    "WEFT_PARTS_DIR",
+    "WEFT_STACK",
+    "WEFT_SUPERVISED",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +32,7 @@ class Service:
     """A service: what it may use of the backing parts.
 
     `publishes` are the first words of the events that it may send; `shares_port` means that all its
-    instances listen on one port; `secrets` are handed over as WEFT_<NAME>_FILE.
+    instances listen on one port; `signs` that it makes tokens of its own; `secrets` are handed over as WEFT_<NAME>_FILE.
     """
 
     name: str
@@ -35,12 +41,13 @@ class Service:
     publishes: tuple[str, ...] = ()
     commands: bool = False
     redis: bool = False
+    signs: bool = False
     secrets: tuple[str, ...] = ()
     shares_port: bool = False
 
 
 SERVICES: Final = (
-    Service(name="gateway", redis=True, shares_port=True),
+    Service(name="gateway", redis=True, signs=True, shares_port=True),
     Service(name="orders", database=True, broker=True, publishes=("order",), commands=True),
     Service(name="inventory", database=True, broker=True, publishes=("stock", "product")),
     Service(
@@ -86,10 +93,15 @@ def remember(system: System, environ: Mapping[str, str] = os.environ) -> None:
     write_json(_environment_file(system), chosen)
 
 
+def remembered(system: System) -> dict[str, str]:
+    """Return what `remember` kept."""
+    return _read(_environment_file(system))
+
+
 def programs(system: System) -> list[Program]:
     """Return one program for each instance of each service."""
     counts = instances(system)
-    chosen = _read(_environment_file(system))
+    chosen = remembered(system)
     return [
         _program(system, service, instance, chosen)
         for service in present()
@@ -139,6 +151,8 @@ def _own(system: System, service: Service) -> dict[str, str]:
         own["WEFT_BROKER_URL_FILE"] = str(credentials.path(f"{service.name}.broker-url"))
     if service.redis:
         own["WEFT_REDIS_URL_FILE"] = str(credentials.path("valkey-url"))
+    if service.signs:
+        own["WEFT_SIGNING_KEY_FILE"] = str(credentials.path("token-key.pem"))
     for secret in service.secrets:
         own[f"WEFT_{secret.upper().replace('-', '_')}_FILE"] = str(credentials.path(secret))
     return own

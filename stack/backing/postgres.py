@@ -93,7 +93,7 @@ def _give_to_server_user(*paths: Path) -> None:
 
 def provision(system: System, found: Found, databases: list[str]) -> None:
     """Make what is missing of roles and databases; the server must accept connections."""
-    script = _script(system, found, databases)
+    script = script_of(system, found.version, databases)
     url = system.credentials.database_url(ADMIN, "postgres").split("@")[1]
     _run(
         [found.binaries["psql"], "-X", "-q", "-v", "ON_ERROR_STOP=1", f"postgresql://{url}"],
@@ -113,7 +113,7 @@ def is_provisioned(system: System, found: Found, databases: list[str]) -> bool:
         done = _mark(system, found).read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
-    return done == _digest(_script(system, found, databases))
+    return done == _digest(script_of(system, found.version, databases))
 
 
 def _mark(system: System, found: Found) -> Path:
@@ -124,8 +124,9 @@ def _digest(script: str) -> str:
     return hashlib.sha256(script.encode()).hexdigest()
 
 
-def _script(system: System, found: Found, databases: list[str]) -> str:
-    major = int(found.version.split(".")[0])
+def script_of(system: System, version: str, databases: list[str]) -> str:
+    """Return the psql script that makes what is missing on a server of that version."""
+    major = int(version.split(".", maxsplit=1)[0])
     return "\n".join([_CLOSED, *(_service(system, name, major) for name in databases), ""])
 
 

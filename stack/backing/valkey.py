@@ -39,10 +39,14 @@ def prepare(system: System, found: Found) -> None:
     del found
     data = system.home.data("valkey")
     data.mkdir(mode=0o700, exist_ok=True)
-    text = _SERVER.format(
-        bind=BIND,
+    write(system.credentials.path("valkey.conf"), configuration(system, BIND, str(data)))
+
+
+def configuration(system: System, bind: str, data: str) -> str:
+    """Return its configuration, with the password."""
+    return _SERVER.format(
+        bind=bind,
         port=system.ports.of("valkey"),
         password=system.credentials.password("valkey"),
         data=data,
     )
-    write(system.credentials.path("valkey.conf"), text)

@@ -24,6 +24,7 @@ Keys of Found.binaries:
     prometheus      prometheus promtool
     alertmanager    alertmanager amtool
     loki            loki
+    compose         docker-compose (on demand: for checking compose.yaml)
     grafana         grafana
 """
 

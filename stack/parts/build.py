@@ -132,7 +132,8 @@ class _Build:
             return bool(line)
 
         command = ["build", "-v", *self._manifest.flags(), "-p", str(host.compilers())]
-        command += ["-ldflags", self._manifest.linker_flags(), "-o", f"{self._scratch / 'bin'}/"]
+        target = f"{self._scratch / 'bin'}/{self._manifest.output}"
+        command += ["-ldflags", self._manifest.linker_flags(), "-o", target]
         code = self._go_command([*command, *self._manifest.packages], _BUILD_DEADLINE_S, heard)
         if code != 0:
             raise self._job.failed(f"`go build` ended with code {code}")

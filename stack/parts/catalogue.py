@@ -65,6 +65,13 @@ _ALL = (
         version="3.7.8",
         binaries=(Binary("loki", also=("loki-linux-amd64", "loki-linux-arm64")),),
     ),
+    Part(  # checks compose.yaml where there is no container engine
+        name="compose",
+        kind="go",
+        version="2.40.3",
+        binaries=(Binary("docker-compose"),),
+        on_demand=True,
+    ),
     Part(name="grafana", kind="own", version="11", binaries=(Binary("grafana"),)),
 )
 

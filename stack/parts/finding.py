@@ -40,7 +40,8 @@ def find_all(name: str) -> Iterator[Found]:
 
 def missing() -> list[str]:
     """The names of the parts that would have to be installed, in the order to do it in."""
-    return [name for name, part in PARTS.items() if part.kind != "own" and find(name) is None]
+    wanted = (part for part in PARTS.values() if part.kind != "own" and not part.on_demand)
+    return [part.name for part in wanted if find(part.name) is None]
 
 
 def _folders(part: Part) -> Iterator[tuple[Source, Path]]:

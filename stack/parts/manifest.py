@@ -27,8 +27,9 @@ class Manifest:
     """How one part is built.
 
     `module` is the main one, `path@version`. `version_symbol` is the string variable that the
-    linker sets to `version`. CPU seconds and bytes were measured on an empty cache; the bytes are
-    those of modules, compiled packages and programs together.
+    linker sets to `version`; `output` names the program where its package does not. CPU seconds
+    and bytes were measured on an empty cache; the bytes are those of modules, compiled packages
+    and programs together.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Manifest:
     disk_bytes: int
     version_symbol: str | None = None
     version: str = ""
+    output: str = ""
     tags: str = ""
     sources: tuple[Path, ...] = ()
 
@@ -124,6 +126,16 @@ _ALL = (
         version="3.7.8",
         cpu_seconds=540,
         disk_bytes=int(4.2 * _GB),
+    ),
+    Manifest(
+        name="compose",
+        module="github.com/docker/compose/v2@v2.40.3",
+        packages=("github.com/docker/compose/v2/cmd",),
+        output="docker-compose",
+        version_symbol="github.com/docker/compose/v2/internal.Version",
+        version="v2.40.3",
+        cpu_seconds=240,
+        disk_bytes=int(1.2 * _GB),
     ),
 )
 

@@ -32,6 +32,7 @@ class Part:
     Kind "go" is built here and has exactly one right `version`. Kind "apt" comes from the first
     of `packages` that the machine's distribution has; "own" is never installed, the user brings
     it. For both, `version` is the oldest that will do and `below` the first that will not.
+    One `on_demand` is no part of a running system: never `missing`, installed where asked for.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Part:
     below: str | None = None
     packages: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    on_demand: bool = False
 
     def accepts(self, version: str) -> bool:
         if self.kind == "go":

@@ -1,0 +1,114 @@
+"""What the `weft` command does with the containers."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Any, Final
+
+from stack import backing, services
+from stack.compose import engine, files
+from stack.credentials import NoCredentialsError
+from stack.lock import lock
+from stack.status import Entry, State
+from stack.system import System
+
+START_SECONDS: Final = 600
+"""What all containers together may take to be healthy, once their images are here."""
+_PASSWORD_BYTES: Final = 24
+_SHOWN: Final = (*backing.NAMES, "grafana")
+_STATES: Final[dict[str, State]] = {
+    "running": "ready",
+    "created": "starting",
+    "restarting": "failed",
+    "exited": "stopped",
+    "dead": "failed",
+    "paused": "stopped",
+    "removing": "stopped",
+}
+
+
+def up(system: System) -> None:
+    """Start what does not run yet, and return when everything is healthy.
+
+    Raises ComposeError, BusyError, SettingsError.
+    """
+    engine.command()
+    system.home.make()
+    with lock(system.home):
+        credentials = system.credentials
+        credentials.make([service.name for service in services.SERVICES])
+        if not credentials.path("grafana-admin").exists():
+            credentials.file("grafana-admin", secrets.token_urlsafe(_PASSWORD_BYTES))
+        services.remember(system)
+        files.prepare(system)
+        wait = ("--wait", "--wait-timeout", str(START_SECONDS))
+        engine.run(system, "up", "--build", "--detach", "--remove-orphans", *wait)
+
+
+def down(system: System, *, volumes: bool = False) -> bool:
+    """Stop and remove the containers; False if the system was never started this way."""
+    if not (files.folder(system) / "compose.env").exists():
+        return False
+    engine.run(system, "down", "--remove-orphans", *(["--volumes"] if volumes else []))
+    return True
+
+
+def logs(system: System, names: Sequence[str], *, lines: int, follow: bool) -> None:
+    """Show the last `lines` of each container's console. Raises ComposeError."""
+    _check_started(system)
+    more = ["--follow"] if follow else []
+    engine.run(system, "logs", "--tail", str(lines), *more, "--", *names)
+
+
+def entries(system: System) -> list[Entry]:
+    """Return an entry for each part and service; of their processes the engine tells nothing."""
+    _check_started(system)
+    known = {one["Service"]: one for one in _listed(engine.ask(system, "ps", "--all", *_JSON))}
+    wanted = [(name, "backing") for name in _SHOWN]
+    wanted += [(service.name, "service") for service in services.present()]
+    return [_entry(name, kind, known) for name, kind in wanted]
+
+
+_JSON: Final = ("--format", "json")
+
+
+def _check_started(system: System) -> None:
+    if not (files.folder(system) / "compose.env").exists():
+        raise NoCredentialsError("this system was never started: run `weft up` first")
+
+
+def _listed(text: str) -> list[dict[str, Any]]:
+    """One object a line; an array from Compose before 2.21."""
+    if text.lstrip().startswith("["):
+        listed: list[dict[str, Any]] = json.loads(text)
+        return listed
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def _entry(name: str, kind: Any, known: dict[str, dict[str, Any]]) -> Entry:
+    container = known.get(name, {})
+    state, detail = _state(known, name)
+    ports = [one["TargetPort"] for one in container.get("Publishers") or []]
+    published = [one["PublishedPort"] for one in container.get("Publishers") or []]
+    return Entry(
+        name=name,
+        kind=kind,
+        instance=0 if kind == "service" else None,
+        state=state,
+        detail=detail,
+        port=next((port for port in [*published, *ports] if port), None),
+    )
+
+
+def _state(known: dict[str, dict[str, Any]], name: str) -> tuple[State, str | None]:
+    container = known.get(name)
+    if container is None:
+        return "stopped", None
+    state = _STATES.get(container["State"], "failed")
+    # The collector's image has nothing that could ask it: a container beside it does.
+    health = known.get(f"{name}-probe", container).get("Health", "")
+    if state == "ready" and health in ("starting", "unhealthy"):
+        return "starting", str(container.get("Status") or health)
+    if container["State"] == "exited" and container.get("ExitCode"):
+        return "failed", f"ended with code {container['ExitCode']}"
+    return state, None
