@@ -12,7 +12,6 @@ from stack.backends.loki import Loki
 from stack.backends.prometheus import Prometheus
 from stack.system import System
 
-_CONNECTIONS = 16
 _TOKEN_SECONDS = 900.0
 
 
@@ -32,9 +31,9 @@ class Backends(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def connect(system: System) -> AsyncIterator[Backends]:
-    """Give the clients of a system; nothing is called yet."""
-    connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
+async def connect(system: System, *, connections: int = 16) -> AsyncIterator[Backends]:
+    """Give the clients of a system, with so many connections at most; nothing is called yet."""
+    connector = aiohttp.TCPConnector(limit=connections)
     async with aiohttp.ClientSession(connector=connector) as session:
         url = system.ports.url
         yield Backends(

@@ -42,6 +42,11 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     span_id: str
 
     @property
+    def headline(self) -> str:
+        """The message in one line."""
+        return " ".join(self.message.split())
+
+    @property
     def at(self) -> float:
         """Seconds since the epoch."""
         return self.nanoseconds / _NANOSECONDS

@@ -93,7 +93,7 @@ def _print(printer: Printer, line: LogLine, *, as_json: bool) -> None:
         f"{clock(line.at)} ",
         (f"{line.level or '-':<7} ", level_style(line.level)),
         (f"{line.service:<13} ", "cyan"),
-        (line.message, "bold"),
+        (line.headline, "bold"),
         (f" {facts(line)}", "dim"),
     )
     if line.trace_id:

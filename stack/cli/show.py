@@ -117,6 +117,11 @@ def _duration(seconds: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
+def _minutes(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
+
+
 class Start:
     """Shows a start: what is installed, and what is ready. Use it as a context manager."""
 
@@ -124,7 +129,7 @@ class Start:
         self._welcome = welcome
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=24),
             TextColumn("{task.percentage:3.0f} %"),
             TextColumn("{task.fields[step]}"),
             TimeElapsedColumn(),
@@ -153,7 +158,7 @@ class Start:
         note(f"to be installed, once: {names}")
         note(
             f"that takes up to {plan.needed_bytes / _GB:.1f} GB of {plan.free_bytes / _GB:.0f} GB "
-            f"free disk, and about {max(1, round(plan.total_seconds / 60))} minutes"
+            f"free disk, and about {_minutes(plan.total_seconds)}"
         )
 
     def installing(self, builder: Builder) -> None:

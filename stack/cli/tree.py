@@ -242,6 +242,6 @@ def _log(row: Row, line: LogLine, style: Style) -> Text:
     text = Text(f"{offset:>9} ").append(f"{line.level or '-':>9}  ", level_style(line.level))
     if style.bars:
         text.append(" " * (_BAR + 2))
-    text.append(f"{row.guides}· ", "dim").append(line.message, level_style(line.level))
+    text.append(f"{row.guides}· ", "dim").append(line.headline, level_style(line.level))
     told = facts(line, _told(row.span) if row.span and not style.full else {})
     return text.append(f" {told}" if told else "", "dim")

@@ -78,3 +78,8 @@ async def test_a_search_is_bounded_in_time_and_number() -> None:
 async def test_a_refused_query_says_why_in_one_line() -> None:
     with pytest.raises(BackendRefused, match=r"^loki answered 400: .*parse error"):
         await lines("parse error\nat line 1", status=400)
+
+
+async def test_a_message_of_several_lines_has_a_headline_of_one() -> None:
+    [line] = await lines(body(["1", "SELECT 1,\n       2", {}]))
+    assert line.headline == "SELECT 1, 2"
