@@ -1,0 +1,1 @@
+"""Grafana: data sources and dashboards, provisioned; `build` writes the dashboards."""
