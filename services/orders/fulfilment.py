@@ -91,6 +91,8 @@ class Fulfilment:
     ) -> None:
         reaction = react(order, signal)
         if not reaction.events:
+            facts = {"weft.order.id": order_id, "weft.saga.signal": signal.value}
+            log.info("reply does not fit the order, ignored", **facts)
             return
         # The timer's row is locked before the stream's, as when the timer fires: no deadlock.
         await self._set_timer(tx, order_id, order, reaction.order)
