@@ -32,7 +32,8 @@ class Service:
     """A service: what it may use of the backing parts.
 
     `publishes` are the first words of the events that it may send; `shares_port` means that all its
-    instances listen on one port; `signs` that it makes tokens of its own; `secrets` are handed over as WEFT_<NAME>_FILE.
+    instances listen on one port; `signs` that it makes tokens of its own; `secrets` are handed
+    over as WEFT_<NAME>_FILE.
     """
 
     name: str
