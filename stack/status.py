@@ -53,12 +53,8 @@ def entries(system: System) -> list[Entry]:
     known = running(system)
     with ThreadPoolExecutor(_PROBES_AT_ONCE) as pool:
         found = list(pool.map(lambda one: _entry(one, known.get(one.id), pending), programs))
-    waiting = [
-        Entry(name=name, kind="backing", state="starting", detail=now_building.of(name))
-        for name in backing.NAMES
-        if now_building and name in pending
-    ]
-    return found + waiting
+    there = {entry.name for entry in found}
+    return found + [_absent(name, now_building) for name in backing.NAMES if name not in there]
 
 
 def running(system: System) -> dict[str, Process]:
@@ -81,6 +77,14 @@ def _orphans(system: System) -> dict[str, Process]:
 
 def _never_started(name: str, kind: Kind) -> Entry:
     return Entry(name=name, kind=kind, state="stopped", instance=0 if kind == "service" else None)
+
+
+def _absent(name: str, now_building: building.Building | None) -> Entry:
+    """A part that is not on this machine."""
+    detail = now_building.of(name) if now_building else None
+    if detail is None:
+        return Entry(name=name, kind="backing", state="stopped", detail="is not installed")
+    return Entry(name=name, kind="backing", state="starting", detail=detail)
 
 
 def _entry(program: Program, process: Process | None, pending: Any) -> Entry:

@@ -8,7 +8,7 @@ from typing import Final, TextIO
 
 from rich.text import Text
 
-from stack.cli.show import error, out
+from stack.cli.show import out
 from stack.home import Home
 
 _POLL: Final = 0.2
@@ -16,12 +16,15 @@ _COLOURS: Final = ("cyan", "green", "magenta", "yellow", "blue", "bright_red")
 _TAIL_BYTES: Final = 256 * 1024
 
 
+class NoLogError(Exception):
+    """None of the programs that were named has a log file."""
+
+
 def show(home: Home, names: list[str], *, lines: int, follow: bool) -> None:
     """Print the last `lines` of each program's log; with `follow` go on until interrupted."""
     files = _files(home, names)
     if not files:
-        error(f"no log of {', '.join(names)} in {home.logs}" if names else f"no log in {home.logs}")
-        return
+        raise NoLogError(f"no log of {', '.join(names) or 'any program'} in {home.logs}")
     width = max(map(len, files))
     for name, path in files.items():
         for line in _tail(path, lines):

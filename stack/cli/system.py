@@ -57,6 +57,7 @@ def _told() -> Iterator[None]:
     except (
         parts.UnsupportedHost,
         BusyError,
+        following.NoLogError,
         launch.NoSpaceError,
         NoCredentialsError,
         ProvisionError,

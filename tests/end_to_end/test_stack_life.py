@@ -83,6 +83,8 @@ def started(own: Own) -> Own:
 
 def test_before_the_first_start_everything_is_stopped(own: Own) -> None:
     assert {one["state"] for one in own.status().values()} == {"stopped"}
+    assert own.weft("status", "--wait", "0.1").returncode == 1
+    assert own.weft("logs").returncode == 1
     done = own.weft("env")
     assert done.returncode == 1
     assert done.stderr.strip() == "this system was never started: run `weft up` first"

@@ -67,6 +67,7 @@ def test_status_names_every_program_and_every_one_is_ready(system: Running) -> N
     names = {entry["name"] for entry in entries}
     assert names >= {*SERVICES, *backing.NAMES}
     assert {entry["state"] for entry in entries} == {"ready"}
+    assert system.weft("status", "--wait", "5").returncode == 0
     for entry in entries:
         assert psutil.pid_exists(entry["pid"])
         assert entry["memory_bytes"] > 1_000_000
