@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
 from weft.http.answer import render_problem
@@ -13,6 +14,8 @@ from weft.ids import uuid7
 
 _NO_TRACE = "0" * 32
 _SERVER_ERROR = 500
+_TOO_MANY = "Too many headers received"
+"""What aiohttp's parser says; it has no type of its own for this."""
 
 
 class Listener(Server):
@@ -55,11 +58,22 @@ class _Connection(RequestHandler):
             super().handle_error(request, status, exc, message)
             response = render_problem(Problem(status))
         else:
-            response = render_problem(Problem(status, detail="This is no HTTP request."))
+            response = render_problem(_refusal(status, exc))
+        response.headers["Server"] = "weft"
         response.headers["x-request-id"] = uuid7()
         response.headers["x-trace-id"] = _NO_TRACE
         response.force_close()
         return response
+
+
+def _refusal(status: int, error: BaseException | None) -> Problem:
+    if isinstance(error, LineTooLong) or (
+        isinstance(error, BadHttpMessage) and error.message == _TOO_MANY
+    ):
+        return Problem(
+            431, detail="The request line or a header is too long, or there are too many."
+        )
+    return Problem(status, detail="This is no HTTP request.")
 
 
 def _is_silent(connection: RequestHandler) -> bool:

@@ -1,0 +1,33 @@
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import aiohttp
+import pytest
+
+from stack.system import System as Stack
+from tests.end_to_end.outside import EVERY_SCOPE, Door, Running
+
+TOKEN_SECONDS = 900.0
+Caller = Callable[..., Door]
+
+
+@pytest.fixture
+async def caller(system: Running) -> AsyncIterator[Caller]:
+    """Makes doors for users of their own, or of a given name, with a token of given scopes."""
+    signer = Stack.load(system.environment).credentials.signer()
+    connector = aiohttp.TCPConnector(limit=50)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        def make(subject: str | None = None, scopes: Sequence[str] = EVERY_SCOPE) -> Door:
+            name = subject or f"user-{secrets.token_hex(6)}"
+            token = signer.mint(name, scopes, TOKEN_SECONDS).token
+            return Door(session, system.url("gateway"), token, name)
+
+        yield make
+
+
+@pytest.fixture
+async def stranger(system: Running) -> AsyncIterator[Door]:
+    """Somebody without a token."""
+    async with aiohttp.ClientSession() as session:
+        yield Door(session, system.url("gateway"), None)
