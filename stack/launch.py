@@ -10,8 +10,10 @@ from typing import Final, Protocol
 from stack import backing, log_shipping, parts, plan, ports, processes, services, stop
 from stack.backing import postgres
 from stack.building import Builder
+from stack.home import write
 from stack.lock import lock
 from stack.program import Program
+from stack.settings import BASE_FILE
 from stack.supervisor import Process, Supervisor
 from stack.system import System
 
@@ -80,6 +82,7 @@ def up(system: System, report: Report) -> None:
     with lock(system.home):
         system.credentials.make([service.name for service in services.SERVICES])
         services.remember(system)
+        write(system.home.path / BASE_FILE, str(system.ports.base))
         with _nothing_left(system, unless=ran_before), Builder(system.home, missing) as builder:
             _Launch(system, supervisor, report, builder).run()
 
@@ -104,7 +107,7 @@ def _nothing_left(system: System, *, unless: bool) -> Iterator[None]:
 
 def _check_ports(system: System) -> None:
     wanted = list(system.ports.all().items())
-    for service in services.present():
+    for service in services.SERVICES:
         instances = range(services.instances(system)[service.name])
         wanted += [(service.name, services.port(system, service, each)) for each in instances]
     if taken := ports.taken(dict.fromkeys(wanted)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stack.addresses import peers
-from stack.home import ROOT, write_json
+from stack.home import write_json
 from stack.ports import BIND
 from stack.probe import http_ok
 from stack.program import Program
@@ -62,11 +62,6 @@ SERVICES: Final = (
 )
 
 
-def present() -> list[Service]:
-    """Return the services that can be started."""
-    return [one for one in SERVICES if (ROOT / "services" / one.name / "__main__.py").exists()]
-
-
 def find(name: str) -> Service | None:
     return next((service for service in SERVICES if service.name == name), None)
 
@@ -74,7 +69,7 @@ def find(name: str) -> Service | None:
 def instances(system: System) -> dict[str, int]:
     """Return how many instances of each service there should be; 1 where nobody said."""
     chosen = _read(_instances_file(system))
-    return {service.name: int(chosen.get(service.name, 1)) for service in present()}
+    return {service.name: int(chosen.get(service.name, 1)) for service in SERVICES}
 
 
 def set_instances(system: System, name: str, count: int) -> None:
@@ -105,7 +100,7 @@ def programs(system: System) -> list[Program]:
     chosen = remembered(system)
     return [
         _program(system, service, instance, chosen)
-        for service in present()
+        for service in SERVICES
         for instance in range(counts[service.name])
     ]
 

@@ -12,6 +12,7 @@ from weft.settings import Settings, SettingsError
 
 HIGHEST_PORT_BASE = 15000
 """Above it, the ports meet the ephemeral range."""
+BASE_FILE = Path("config") / "port-base"
 _PATH = re.compile(r"[\w./+@:~-]+", re.ASCII)
 
 
@@ -19,18 +20,30 @@ class StackSettings(Settings, frozen=True, kw_only=True):
     """WEFT_HOME and WEFT_PORT_BASE."""
 
     home: Path | None = None
-    port_base: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT_BASE)] = 0
+    port_base: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT_BASE)] | None = None
 
 
 def load(environ: Mapping[str, str] = os.environ) -> tuple[Path, int]:
-    """Return the absolute data folder and the port base; SettingsError in one line."""
+    """Return the absolute data folder and the port base; SettingsError in one line.
+
+    A system that was moved once stays where it is until it is told otherwise.
+    """
     settings = StackSettings.load(environ)
     home = (settings.home or default_home(environ)).expanduser().absolute()
     if not _PATH.fullmatch(str(home)):
         raise SettingsError("WEFT_HOME: expected a path of letters, digits and . / + @ : ~ _ -")
     if home == Path("/"):
         raise SettingsError("WEFT_HOME is /: expected a folder of its own")
-    return home, settings.port_base
+    base = settings.port_base
+    return home, remembered_base(home) if base is None else base
+
+
+def remembered_base(home: Path) -> int:
+    """Return the base of the last start, 0 before the first."""
+    try:
+        return int((home / BASE_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 0
 
 
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:

@@ -45,7 +45,7 @@ def entries(system: System) -> list[Entry]:
     """Return an entry for each program that there should be, in the order of starting."""
     if not system.home.exists() or not system.credentials.exist():
         return [_never_started(name, "backing") for name in backing.NAMES] + [
-            _never_started(service.name, "service") for service in services.present()
+            _never_started(service.name, "service") for service in services.SERVICES
         ]
     now_building = building.current(system.home)
     pending = now_building.pending if now_building else ()

@@ -74,7 +74,7 @@ def write_targets(system: System) -> None:
 
 def _services(system: System) -> Iterator[dict[str, Any]]:
     counts = services.instances(system)
-    for service in services.present():
+    for service in services.SERVICES:
         count = counts[service.name]
         # Instances that share a port are one target: the kernel chooses who answers.
         for instance in range(min(1, count) if service.shares_port else count):

@@ -75,7 +75,7 @@ def test_each_service_gets_its_own_secrets_and_no_others(system: System) -> None
         "orders.database-url",
         "orders.broker-url",
     }
-    assert {Path(path).name for path in secrets_of["gateway"]} == {"valkey-url"}
+    assert {Path(path).name for path in secrets_of["gateway"]} == {"valkey-url", "token-key.pem"}
     assert all(Path(path).exists() for paths in secrets_of.values() for path in paths)
 
 

@@ -28,6 +28,13 @@ def test_a_relative_home_counts_from_the_working_folder(
     assert load({"WEFT_HOME": "here"}) == (tmp_path / "here", 0)
 
 
+def test_a_system_that_was_moved_stays_there_until_it_is_told_otherwise(tmp_path: Path) -> None:
+    write(tmp_path / "config" / "port-base", "5000")
+    environ = {"WEFT_HOME": str(tmp_path)}
+    assert load(environ)[1] == 5000
+    assert load(environ | {"WEFT_PORT_BASE": "0"})[1] == 0
+
+
 def test_without_settings_root_gets_a_home_that_postgresqls_user_can_reach(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
