@@ -8,6 +8,7 @@ from services.orders.fulfilment import Fulfilment
 from services.orders.saga import Signal
 from weft.messaging import Incoming
 from weft.postgres import Handlers, Transaction
+from weft.telemetry import fact
 
 QUEUE: Final = "orders.events"
 BINDINGS: Final = ("stock.*", "payment.*", "product.set")
@@ -31,9 +32,11 @@ def handlers(fulfilment: Fulfilment) -> Handlers:
     take = Handlers()
 
     async def stock(tx: Transaction, message: messages.StockReply, _: Incoming) -> None:
+        fact("weft.order.id", message.order_id)
         await fulfilment.signal(tx, message.order_id, _STOCK[type(message)])
 
     async def payment(tx: Transaction, message: messages.PaymentReply, _: Incoming) -> None:
+        fact("weft.order.id", message.order_id)
         await fulfilment.signal(
             tx, message.order_id, _PAYMENT[type(message)], payment_id=message.payment_id
         )

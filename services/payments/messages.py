@@ -9,7 +9,7 @@ from services.payments.domain import OPEN_CALL, Reaction, State, Wish
 from services.payments.store import Payment
 from weft.messaging import Command, Event, Incoming, outgoing
 from weft.postgres import Database, EventLog, Handlers, Outbox, Transaction
-from weft.telemetry import counter, current_carrier
+from weft.telemetry import counter, current_carrier, fact
 
 QUEUE: Final = "payments.commands"
 OPENED: Final = "provider calls"
@@ -195,6 +195,7 @@ def handlers(book: Book) -> Handlers:
 
     @take.on(AuthorizePayment)
     async def authorize(tx: Transaction, message: AuthorizePayment, _: Incoming) -> None:
+        fact("weft.order.id", message.order_id)
         payment = await book.find(tx, message.payment_id) or Payment(
             payment_id=message.payment_id,
             order_id=message.order_id,
@@ -205,10 +206,12 @@ def handlers(book: Book) -> Handlers:
 
     @take.on(CapturePayment, endless=True)
     async def capture(tx: Transaction, message: CapturePayment, _: Incoming) -> None:
+        fact("weft.order.id", message.order_id)
         await book.wish(tx, Wish.CAPTURE, await known(tx, message))
 
     @take.on(VoidPayment, endless=True)
     async def void(tx: Transaction, message: VoidPayment, _: Incoming) -> None:
+        fact("weft.order.id", message.order_id)
         await book.wish(tx, Wish.VOID, await known(tx, message))
 
     return take

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 from opentelemetry.trace import SpanKind, StatusCode
 
-from weft.telemetry import record
+from weft.telemetry import fact, record
 from weft.telemetry.calls import ServerCall
 from weft.telemetry.context import extract, extract_from_outside
 from weft.telemetry.setup import EdgeSampler
@@ -121,6 +121,18 @@ def test_a_served_request_becomes_a_span_a_point_with_exemplar_and_a_log_line(
     assert line.attributes["duration"] > 0
 
 
+def test_a_fact_reaches_the_request_in_hand_from_below_another_call(signals: Signals) -> None:
+    fact("weft.order.id", "outside any call, it is dropped")
+    with serve() as call:
+        with record.http_client("PUT", "/x", host="h", port=1):
+            fact("weft.order.id", "17")
+        call.status = 200
+    client, server = signals.spans
+    assert "weft.order.id" not in (client.attributes or {})
+    assert (server.attributes or {})["weft.order.id"] == "17"
+    assert [line.attributes["weft.order.id"] for line in signals.lines] == ["17"]
+
+
 def test_a_server_error_marks_the_span_and_the_line_and_a_client_error_does_not(
     signals: Signals,
 ) -> None:
@@ -198,8 +210,10 @@ def test_a_client_call_carries_its_own_span_on(signals: Signals) -> None:
     assert span.attributes is not None
     assert span.attributes["http.request.resend_count"] == 1
     assert span.attributes["error.type"] == "404"
-    (point,) = signals.points("http.client.request.duration")
-    assert point.attributes["error.type"] == "404"
+    points = signals.points("http.client.request.duration")
+    assert [
+        p.attributes.get("error.type") for p in points if p.attributes["server.port"] == 8102
+    ] == ["404"]
 
 
 def test_a_message_is_one_trace_from_its_cause_through_send_and_process_to_settle(

@@ -86,6 +86,7 @@ class Processing:
             message_id=incoming.id,
             body_bytes=len(incoming.body),
             carrier=carrier(incoming),
+            conversation=incoming.correlation_id,
             attempt=incoming.attempt,
         )
 

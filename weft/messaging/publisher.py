@@ -98,6 +98,7 @@ class Publisher:
                 message_type=message.type,
                 message_id=message.id,
                 body_bytes=len(message.body),
+                conversation=message.correlation_id,
                 parent={k: v for k, v in headers.items() if isinstance(v, str)},
             )
             headers = {**headers, **call.carrier}

@@ -1,6 +1,7 @@
 """All three signals of a service, behind one seam (`record`) and the OpenTelemetry API."""
 
 from weft.telemetry import record
+from weft.telemetry.calls import fact
 from weft.telemetry.context import attach, current_carrier, detach
 from weft.telemetry.log import Log, get_logger
 from weft.telemetry.metrics import counter, gauge, histogram, up_down_counter
@@ -11,6 +12,7 @@ __all__ = [
     "counter",
     "current_carrier",
     "detach",
+    "fact",
     "gauge",
     "get_logger",
     "histogram",

@@ -4,7 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from contextvars import Token
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -13,6 +13,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 from weft.telemetry import instruments, log
 from weft.telemetry.context import carrier_of
 
+_OWNER = otel_context.create_key("weft.call")
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
 
@@ -29,9 +30,12 @@ class Call(ABC):
 
     __slots__ = ("_began", "_ctx", "_ended", "_facts", "_span", "_token")
 
+    tells: ClassVar[bool] = False
+    """Whether a canonical log line tells of this call."""
+
     def __init__(self, span: Span, ctx: Context, *, attach: bool) -> None:
         self._span = span
-        self._ctx = ctx
+        self._ctx = ctx = otel_context.set_value(_OWNER, self, ctx) if self.tells else ctx
         self._facts: Facts = {}
         self._ended = False
         self._token: Token[Context] | None = otel_context.attach(ctx) if attach else None
@@ -92,9 +96,17 @@ class Call(ABC):
         self.end(exc)
 
 
+def fact(key: str, value: Any) -> None:
+    """Add a fact to the request or message in hand: to its span and its canonical log line."""
+    call = otel_context.get_value(_OWNER)
+    if isinstance(call, Call):
+        call.set(key, value)
+
+
 class ServerCall(Call):
     """A served HTTP request. Set `status`, and `route` once it is known."""
 
+    tells = True
     __slots__ = (
         "_labels",
         "_method",
@@ -189,6 +201,7 @@ class MessagingCall(Call):
 class ProcessCall(Call):
     """A message in a handler's hands. Set `outcome`: processed, duplicate, retried or dead."""
 
+    tells = True
     __slots__ = ("_labels", "outcome")
 
     def __init__(self, span: Span, ctx: Context, labels: Facts) -> None:

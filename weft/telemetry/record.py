@@ -88,6 +88,7 @@ def send(
     message_type: str,
     message_id: str,
     body_bytes: int,
+    conversation: str = "",
     parent: Carrier | None = None,
 ) -> MessagingCall:
     """Begin to publish a message. `parent` is the carrier stored with it (default: this context).
@@ -105,6 +106,7 @@ def send(
         **labels,
         "messaging.rabbitmq.destination.routing_key": routing_key,
         "messaging.message.id": message_id,
+        "messaging.message.conversation_id": conversation,
         "messaging.message.body.size": body_bytes,
         "weft.message.type": message_type,
     }
@@ -121,11 +123,13 @@ def process(
     message_id: str,
     body_bytes: int,
     carrier: Carrier,
+    conversation: str = "",
     attempt: int = 1,
 ) -> ProcessCall:
     """Begin to handle a message; its context is the current one until the end.
 
-    The span is a child of the message's creation context and linked to it. `attempt` counts from 1.
+    The span is a child of the message's creation context and linked to it. `conversation` is its
+    correlation id, `attempt` counts from 1.
     """
     parent = extract(carrier)
     created = trace.get_current_span(parent).get_span_context()
@@ -139,6 +143,7 @@ def process(
         **labels,
         "messaging.rabbitmq.destination.routing_key": routing_key,
         "messaging.message.id": message_id,
+        "messaging.message.conversation_id": conversation,
         "messaging.message.body.size": body_bytes,
         "weft.message.type": message_type,
         "weft.message.attempt": attempt,
@@ -147,6 +152,7 @@ def process(
     span, ctx = _begin(f"process {queue}", SpanKind.CONSUMER, attributes, parent, links)
     call = ProcessCall(span, ctx, labels)
     call.set("messaging.message.id", message_id)
+    call.set("messaging.message.conversation_id", conversation)
     call.set("weft.message.type", message_type)
     call.set("weft.message.attempt", attempt)
     return call
