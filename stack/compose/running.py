@@ -65,7 +65,7 @@ def entries(system: System) -> list[Entry]:
     _check_started(system)
     known = {one["Service"]: one for one in _listed(engine.ask(system, "ps", "--all", *_JSON))}
     wanted = [(name, "backing") for name in _SHOWN]
-    wanted += [(service.name, "service") for service in services.present()]
+    wanted += [(service.name, "service") for service in services.SERVICES]
     return [_entry(name, kind, known) for name, kind in wanted]
 
 
