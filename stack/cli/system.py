@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from stack import addresses, launch, parts, scaling, services, status, stop
+from stack import addresses, compose, launch, parts, scaling, services, status, stop
 from stack.backing.postgres import ProvisionError
 from stack.cli import following, show
 from stack.credentials import NoCredentialsError
@@ -59,6 +59,7 @@ def _told() -> Iterator[None]:
         BusyError,
         following.NoLogError,
         launch.NoSpaceError,
+        compose.ComposeError,
         NoCredentialsError,
         ProvisionError,
         SupervisorError,
@@ -76,6 +77,10 @@ def up() -> None:
     with _told():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         system = System.load()
+        if compose.chosen(system):
+            compose.up(system)
+            _welcome(system)
+            return
         missing = parts.missing()
         if missing:
             parts.check_host()
@@ -91,7 +96,8 @@ def down() -> None:
     """Stop the whole system."""
     with _told():
         began = time.monotonic()
-        if stop.down(System.load()):
+        system = System.load()
+        if compose.down(system) if compose.chosen(system) else stop.down(system):
             show.note(f"stopped in {time.monotonic() - began:.1f} s")
         else:
             show.note("nothing was running")
@@ -110,15 +116,18 @@ def show_status(
     """Show what each part of the system is doing."""
     with _told():
         system = System.load()
-        entries = status.entries(system)
+        contained = compose.chosen(system)
+        look = compose.entries if contained else status.entries
+        entries = look(system)
         deadline = time.monotonic() + (wait or 0.0)
         while time.monotonic() < deadline and not _all_ready(entries):
             time.sleep(_POLL)
-            entries = status.entries(system)
+            entries = look(system)
         if as_json:
             typer.echo(json.dumps([entry.as_json() for entry in entries], indent=2))
         else:
-            show.table(entries, status.total_memory_bytes(system) if total else None)
+            known = total and not contained
+            show.table(entries, status.total_memory_bytes(system) if known else None)
         if wait is not None and not _all_ready(entries):
             raise typer.Exit(FAILED)
 
@@ -134,7 +143,10 @@ def scale(
             known = ", ".join(service.name for service in services.SERVICES)
             show.error(f"{name} is not a service: expected one of {known}")
             raise typer.Exit(USAGE)
-        scaling.scale(System.load(), service, count)
+        system = System.load()
+        if compose.chosen(system):
+            raise compose.ComposeError("in containers each service has one instance")
+        scaling.scale(system, service, count)
         show.note(f"{name}: {count} ready")
 
 
@@ -168,7 +180,11 @@ def logs(
 ) -> None:
     """Show the log files of services and backing parts."""
     with _told():
-        following.show(System.load().home, names or [], lines=lines, follow=follow)
+        system = System.load()
+        if compose.chosen(system):
+            compose.logs(system, names or [], lines=lines, follow=follow)
+        else:
+            following.show(system.home, names or [], lines=lines, follow=follow)
 
 
 def reset(
@@ -176,13 +192,16 @@ def reset(
 ) -> None:
     """Stop the system and delete all its data."""
     with _told():
-        home = System.load().home
+        system = System.load()
+        home = system.home
         if not home.exists():
             show.note(f"{home.path} holds nothing of Weft")
             return
         if not yes and not typer.confirm(f"Delete all data of this system in {home.path}?"):
             raise typer.Exit(FAILED)
-        stop.down(System.load())
+        if compose.chosen(system):
+            compose.remove(system)
+        stop.down(system)
         home.empty()
         show.note(f"{home.path} is empty")
 

@@ -60,7 +60,7 @@ def command() -> list[str]:
 
 
 def _project(system: System) -> list[str]:
-    given = files.folder(system) / "compose.env"
+    given = files.variables_file(system)
     return ["--file", str(ROOT / "compose.yaml"), "--env-file", str(given)]
 
 

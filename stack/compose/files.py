@@ -35,6 +35,11 @@ def folder(system: System) -> Path:
     return system.home.config / "compose"
 
 
+def variables_file(system: System) -> Path:
+    """Return the file of compose.yaml's variables; it is there while the system has containers."""
+    return folder(system) / "compose.env"
+
+
 def prepare(system: System) -> None:
     """Write every file. SettingsError for a setting that an environment file cannot hold."""
     given = folder(system) / "secrets"
@@ -43,7 +48,7 @@ def prepare(system: System) -> None:
         write(given / name, text.rstrip("\n") + "\n", mode=_READABLE)
     write(folder(system) / "services.env", _services_environment(system))
     lines = (f"{name}={value}\n" for name, value in variables(system).items())
-    write(folder(system) / "compose.env", "".join(lines))
+    write(variables_file(system), "".join(lines))
 
 
 def secrets(system: System) -> dict[str, str]:
@@ -53,6 +58,7 @@ def secrets(system: System) -> dict[str, str]:
     admin = f"postgres-{ADMIN}"
     databases = [service.name for service in services.SERVICES if service.database]
     given = {
+        "token-key.pem": credentials.password("token-key.pem"),
         "jwks.json": credentials.jwks_path.read_text(encoding="utf-8"),
         "grafana-admin": credentials.password("grafana-admin"),
         "valkey": credentials.password("valkey"),

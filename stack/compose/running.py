@@ -45,36 +45,41 @@ def up(system: System) -> None:
         engine.run(system, "up", "--build", "--detach", "--remove-orphans", *wait)
 
 
-def down(system: System, *, volumes: bool = False) -> bool:
-    """Stop and remove the containers; False if the system was never started this way."""
-    if not (files.folder(system) / "compose.env").exists():
+def down(system: System) -> bool:
+    """Stop and remove the containers, and keep their data; False if there were none."""
+    if not _started(system):
         return False
-    engine.run(system, "down", "--remove-orphans", *(["--volumes"] if volumes else []))
+    engine.run(system, "down", "--remove-orphans")
+    files.variables_file(system).unlink()
     return True
+
+
+def remove(system: System) -> None:
+    """Remove the containers and their data. Raises ComposeError."""
+    if system.credentials.exist():
+        files.prepare(system)
+        engine.run(system, "down", "--remove-orphans", "--volumes")
 
 
 def logs(system: System, names: Sequence[str], *, lines: int, follow: bool) -> None:
     """Show the last `lines` of each container's console. Raises ComposeError."""
-    _check_started(system)
+    if not _started(system):
+        raise NoCredentialsError("this system does not run: `weft up` starts it")
     more = ["--follow"] if follow else []
     engine.run(system, "logs", "--tail", str(lines), *more, "--", *names)
 
 
 def entries(system: System) -> list[Entry]:
     """Return an entry for each part and service; of their processes the engine tells nothing."""
-    _check_started(system)
-    known = {one["Service"]: one for one in _listed(engine.ask(system, "ps", "--all", *_JSON))}
+    listed = engine.ask(system, "ps", "--all", "--format", "json") if _started(system) else ""
+    known = {one["Service"]: one for one in _listed(listed)}
     wanted = [(name, "backing") for name in _SHOWN]
     wanted += [(service.name, "service") for service in services.SERVICES]
     return [_entry(name, kind, known) for name, kind in wanted]
 
 
-_JSON: Final = ("--format", "json")
-
-
-def _check_started(system: System) -> None:
-    if not (files.folder(system) / "compose.env").exists():
-        raise NoCredentialsError("this system was never started: run `weft up` first")
+def _started(system: System) -> bool:
+    return files.variables_file(system).exists()
 
 
 def _listed(text: str) -> list[dict[str, Any]]:

@@ -1,0 +1,25 @@
+# One image for every service; compose.yaml says which of them a container is.
+# Every package comes from requirements.lock, by its hash.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /build
+RUN python -m venv /opt/weft
+COPY requirements.lock ./
+RUN /opt/weft/bin/python -m pip --no-cache-dir --disable-pip-version-check \
+        install --require-hashes --only-binary :all: -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY weft weft
+COPY services services
+COPY stack stack
+RUN /opt/weft/bin/python -m pip --no-cache-dir --disable-pip-version-check \
+        install --no-deps --no-build-isolation .
+
+FROM python:3.11-slim-bookworm
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \
+        --shell /usr/sbin/nologin weft
+COPY --from=build /opt/weft /opt/weft
+ENV PATH=/opt/weft/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 10001:10001
+WORKDIR /opt/weft
+CMD ["python", "-m", "services.gateway"]
