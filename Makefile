@@ -1,6 +1,7 @@
 # make up      starts the whole system on this machine; the first time it installs what is missing
 # make down    stops it
 # make test    lint, then unit, integration and end-to-end tests on real parts
+# make load    customers at the gateway of a running system, until it no longer keeps up; a report
 #
 # ARGS goes to the command: make test ARGS='-k orders', make up ARGS='--help'
 
@@ -22,7 +23,7 @@ PYTHON ?= $(shell for name in $(NAMES); do \
 	$$path -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$path && break; done)
 
-.PHONY: help up down test test-verbose lint build clean
+.PHONY: help up down test test-verbose load lint build clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -38,6 +39,9 @@ test: lint
 
 test-verbose: lint
 	@$(BIN)/python -m pytest -v $(TESTS) $(ARGS)
+
+load: $(VENV)/.weft-dev
+	@$(BIN)/python -m benchmarks.load $(ARGS)
 
 lint: $(VENV)/.weft-dev
 	@$(BIN)/ruff check --quiet .

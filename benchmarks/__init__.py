@@ -1,0 +1,1 @@
+"""Load and measured comparisons, from outside: nothing in the system imports them."""
