@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from benchmarks.load.options import FOLDER, usage
 from benchmarks.load.target import answers, gateway_url
 
 _PAGE: Final = "--page"
@@ -18,7 +19,7 @@ def command(arguments: list[str], gateway: str) -> list[str]:
     given = ["-f", str(_HERE / "locustfile.py"), "--host", gateway]
     if _PAGE in arguments:
         return [*given, "--web-host", "127.0.0.1", *rest]
-    report = Path(_value(rest, "--report") or "dist/load")
+    report = Path(_value(rest, "--report") or FOLDER)
     details = ["--html", str(report / "locust.html")]
     return [*given, "--headless", "--only-summary", "--loglevel", "WARNING", *details, *rest]
 
@@ -30,8 +31,11 @@ def _value(arguments: list[str], name: str) -> str | None:
 
 def main() -> None:
     """Become Locust, if there is a system to load."""
+    if {"--help", "-h"} & set(sys.argv):
+        print(usage())  # noqa: T201 - this is a command
+        return
     gateway = gateway_url()
-    if not {"--help", "-h"} & set(sys.argv) and not answers(gateway):
+    if not answers(gateway):
         sys.exit(f"the gateway does not answer at {gateway}: start the system with `make up`")
     locust = Path(sys.executable).with_name("locust")
     os.execv(locust, [str(locust), *command(sys.argv[1:], gateway)])  # noqa: S606 - ours

@@ -11,6 +11,7 @@ from locust.env import Environment
 from benchmarks.load import page, target
 from benchmarks.load.customer import Customer
 from benchmarks.load.journal import Journal
+from benchmarks.load.options import OPTIONS
 from benchmarks.load.plan import Plan
 from benchmarks.load.search import Search, Stage
 from benchmarks.load.usage import Usage
@@ -20,7 +21,6 @@ __all__ = ["Customer", "Stages"]
 _SPAWN_SECONDS: Final = 2.0
 _SPAWN_MOST: Final = 100.0
 """Users a second: Locust warns above."""
-FOLDER: Final = Path("dist/load")
 
 
 class Stages(LoadTestShape):
@@ -49,12 +49,8 @@ def _spawn_rate(users: int, now: int) -> float:
 @events.init_command_line_parser.add_listener
 def _options(parser: LocustArgumentParser) -> None:
     group = parser.add_argument_group("Weft's stages")
-    group.add_argument("--first-rate", type=float, default=10, help="Orders a second at first")
-    group.add_argument("--highest-rate", type=float, default=500, help="Most orders a second")
-    group.add_argument("--stages", type=int, default=12, help="Most stages of the search")
-    group.add_argument("--stage-seconds", type=float, default=20, help="Measured time of a stage")
-    group.add_argument("--p99", type=float, default=2.0, help="Seconds that p99 may be at most")
-    group.add_argument("--report", default=str(FOLDER), help="Folder of the report")
+    for name, default, about in OPTIONS:
+        group.add_argument(name, type=type(default), default=default, help=about)
 
 
 class Run:
