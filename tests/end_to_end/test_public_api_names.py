@@ -1,0 +1,64 @@
+"""Names that people script against, as they are in Prometheus after a few orders."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from stack.backends.connect import Backends, connect
+from stack.backends.prometheus import Sample
+from stack.system import System as Stack
+from tests.end_to_end.outside import Door, Running, an_order
+
+Caller = Callable[..., Door]
+HTTP = {"gateway", "orders", "inventory", "payments", "card_provider"}
+MESSAGING = {"orders", "inventory", "payments"}
+NAMES = {
+    "weft_order_duration_seconds_count": {"orders"},
+    "weft_saga_active": {"orders"},
+    "weft_relay_lag_events": MESSAGING,
+    "weft_event_loop_lag_seconds": HTTP,
+    "http_server_request_duration_seconds_bucket": HTTP,
+    "http_client_request_duration_seconds_bucket": {"gateway", "payments"},
+    "db_client_operation_duration_seconds_bucket": HTTP - {"gateway"},
+    "messaging_process_duration_seconds_bucket": MESSAGING,
+    "messaging_client_operation_duration_seconds_bucket": MESSAGING,
+    "messaging_client_sent_messages_total": MESSAGING,
+    "messaging_client_consumed_messages_total": MESSAGING,
+}
+QUEUES = {"orders.events", "inventory.commands", "payments.commands"}
+
+
+@pytest.fixture
+async def traffic(caller: Caller) -> None:
+    """One order that is confirmed, one that is rejected."""
+    door = caller()
+    sku = await door.product(stock=5)
+    for token in ("tok_ok", "tok_declined"):
+        answer = await door.place(an_order(sku, 1, token))
+        await door.finished(answer.json["order_id"])
+
+
+async def found(backends: Backends, query: str, label: str, wanted: set[str]) -> list[Sample]:
+    """Wait until there are series of a query for all `wanted` values of a label."""
+    end = time.monotonic() + 30
+    samples: list[Sample] = []
+    while time.monotonic() < end:
+        samples = await backends.prometheus.query(query)
+        if wanted <= {sample.labels.get(label) for sample in samples}:
+            return samples
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"{query}: {sorted({str(s.labels.get(label)) for s in samples})}")
+
+
+@pytest.mark.usefixtures("traffic")
+async def test_metrics_have_their_names_and_labels(system: Running) -> None:
+    async with connect(Stack.load(system.environment)) as backends:
+        for name, services in NAMES.items():
+            await found(backends, name, "service_name", services)
+        outcomes = {"confirmed", "rejected"}
+        for sample in await found(backends, "weft_orders_total", "outcome", outcomes):
+            assert sample.labels["service_instance_id"].startswith("orders-")
+        processed = 'weft_consumer_messages_total{outcome="processed"}'
+        await found(backends, processed, "queue", QUEUES)
