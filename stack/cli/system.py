@@ -18,7 +18,7 @@ from stack.lock import BusyError
 from stack.supervisor import SupervisorError
 from stack.system import System
 from stack.tokens import SCOPES, as_json
-from weft.http import Token
+from weft.http import MAX_SUBJECT, Token
 from weft.settings import SettingsError, duration
 
 FAILED: Final = 1
@@ -165,7 +165,9 @@ def token(
 def env(as_json: Json = False) -> None:
     """Print where everything is, passwords too, for a shell: eval "$(weft env)"."""
     with _told():
-        variables = addresses.environment(System.load())
+        system = System.load()
+        tell = compose.environment if compose.chosen(system) else addresses.environment
+        variables = tell(system)
         if as_json:
             typer.echo(json.dumps(variables, indent=2))
             return
@@ -214,8 +216,8 @@ def _token(system: System, subject: str, scopes: list[str], ttl: str) -> Token:
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown:
         raise SettingsError(f"--scope {unknown[0]}: expected one of {', '.join(SCOPES)}")
-    if not subject.isprintable() or not subject.strip():
-        raise SettingsError("--subject: expected a name")
+    if not subject.isprintable() or not subject.strip() or len(subject) > MAX_SUBJECT:
+        raise SettingsError(f"--subject: expected a name of 1 to {MAX_SUBJECT} characters")
     try:
         seconds = duration(ttl)
     except ValueError:
@@ -226,4 +228,4 @@ def _token(system: System, subject: str, scopes: list[str], ttl: str) -> Token:
 def _welcome(system: System) -> None:
     scopes = ["orders:read", "orders:write", "inventory:write"]
     demo = system.credentials.signer().mint("demo", scopes, _DEMO_TTL)
-    show.welcome(system.ports, demo.token)
+    show.welcome(system.ports, demo.token, grafana=parts.find("grafana") is not None)

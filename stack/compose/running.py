@@ -5,10 +5,13 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
-from stack import backing, services
+from stack import addresses, backing, services
 from stack.compose import engine, files
 from stack.credentials import NoCredentialsError
+from stack.home import write
 from stack.lock import lock
+from stack.ports import BIND
+from stack.settings import BASE_FILE
 from stack.status import Entry, State
 from stack.system import System
 
@@ -16,6 +19,18 @@ START_SECONDS: Final = 600
 """What all containers together may take to be healthy, once their images are here."""
 _PASSWORD_BYTES: Final = 24
 _SHOWN: Final = (*backing.NAMES, "grafana")
+_REACHED: Final = {
+    "WEFT_HOME",
+    "WEFT_PORT_BASE",
+    "WEFT_GATEWAY_URL",
+    "WEFT_JAEGER_URL",
+    "WEFT_PROMETHEUS_URL",
+    "WEFT_ALERTMANAGER_URL",
+    "WEFT_LOKI_URL",
+    "WEFT_ADMIN_MANAGEMENT_URL",
+    "WEFT_JWKS",
+    "WEFT_SIGNING_KEY_FILE",
+}
 _STATES: Final[dict[str, State]] = {
     "running": "ready",
     "created": "starting",
@@ -33,6 +48,7 @@ def up(system: System) -> None:
     Raises ComposeError, BusyError, SettingsError.
     """
     engine.command()
+    system.home.check()
     system.home.make()
     with lock(system.home):
         credentials = system.credentials
@@ -40,6 +56,7 @@ def up(system: System) -> None:
         if not credentials.path("grafana-admin").exists():
             credentials.file("grafana-admin", secrets.token_urlsafe(_PASSWORD_BYTES))
         services.remember(system)
+        write(system.home.path / BASE_FILE, str(system.ports.base))
         files.prepare(system)
         wait = ("--wait", "--wait-timeout", str(START_SECONDS))
         engine.run(system, "up", "--build", "--detach", "--remove-orphans", *wait)
@@ -59,6 +76,14 @@ def remove(system: System) -> None:
     if system.credentials.exist():
         files.prepare(system)
         engine.run(system, "down", "--remove-orphans", "--volumes")
+
+
+def environment(system: System) -> dict[str, str]:
+    """Return what `weft env` prints: of the addresses, those that are published."""
+    everything = addresses.environment(system)
+    grafana = f"http://{BIND}:{files.GRAFANA_PORT + system.ports.base}"
+    known = {name: value for name, value in everything.items() if name in _REACHED}
+    return {**known, "WEFT_GRAFANA_URL": grafana}
 
 
 def logs(system: System, names: Sequence[str], *, lines: int, follow: bool) -> None:

@@ -118,6 +118,14 @@ def test_without_compose_nothing_is_written(system: System, docker: Docker) -> N
     assert not system.home.exists()
 
 
+@pytest.mark.usefixtures("docker")
+def test_a_folder_with_something_else_in_it_is_left_alone(system: System) -> None:
+    system.home.path.mkdir()
+    (system.home.path / "thesis.tex").touch()
+    with pytest.raises(SettingsError, match="neither empty nor a home of Weft"):
+        compose.up(system)
+
+
 def test_logs_of_a_system_that_never_ran_are_not_looked_for(system: System) -> None:
     with pytest.raises(NoCredentialsError):
         compose.logs(system, ["orders"], lines=5, follow=False)
@@ -191,6 +199,18 @@ def test_published_ports_move_with_the_base(system: System) -> None:
     given = files.variables(system)
     assert given["WEFT_PUBLISHED_GATEWAY"] == "13080"
     assert given["WEFT_PUBLISHED_GRAFANA"] == "8000"
+
+
+@pytest.mark.usefixtures("docker")
+def test_a_person_is_told_only_of_addresses_that_are_reached(system: System) -> None:
+    compose.up(system)
+    told = compose.environment(system)
+    assert told["WEFT_GATEWAY_URL"] == "http://127.0.0.1:13080"
+    assert told["WEFT_GRAFANA_URL"] == "http://127.0.0.1:8000"
+    assert not [name for name in told if "DATABASE" in name or "BROKER" in name]
+    published = {value for name, value in files.variables(system).items() if "PUBLISHED" in name}
+    addresses = [value for name, value in told.items() if name.endswith("_URL")]
+    assert {address.rpartition(":")[2] for address in addresses} == published
 
 
 def test_two_homes_are_two_projects(system: System, tmp_path: Path) -> None:
