@@ -190,6 +190,17 @@ async def test_the_published_keys_verify_what_weft_token_prints(
     assert (await stranger.get("/v1/orders")).status == 200
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [["--subject", ""], ["--subject", "a" * 256], ["--subject", "a\n"], [],
+     ["--subject", "a", "--scope", "x"], ["--subject", "a", "--ttl", "x"], ["--nope"]],
+)  # fmt: skip
+def test_a_token_that_would_not_hold_is_not_printed(system: Running, wrong: list[str]) -> None:
+    done = system.weft("token", *wrong)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+
+
 async def test_a_user_beyond_the_rate_limit_is_told_when_to_come_again(
     system: Running, caller: Caller
 ) -> None:

@@ -1,6 +1,6 @@
 """HTTP: server, client, problems, authentication, specification."""
 
-from weft.http.auth import Authenticator
+from weft.http.auth import MAX_SUBJECT, Authenticator
 from weft.http.body import MAX_BODY
 from weft.http.breaker import BreakerPolicy
 from weft.http.client import ClientResponse, HttpClient
@@ -19,6 +19,7 @@ from weft.http.tokens import Token, TokenSigner, new_private_key
 __all__ = [
     "ANONYMOUS",
     "MAX_BODY",
+    "MAX_SUBJECT",
     "Authentication",
     "Authenticator",
     "BreakerPolicy",
