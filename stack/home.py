@@ -59,13 +59,17 @@ class Home:
 
     def check(self) -> None:
         """Raise SettingsError where the folder is not ours, or not to be reached by all parts."""
-        if not self.exists() and self.path.exists() and any(self.path.iterdir()):
-            raise SettingsError(f"WEFT_HOME: {self.path} is neither empty nor a home of Weft")
+        self.check_ours()
         parent = next(folder for folder in self.path.parents if folder.exists())
         if os.geteuid() == 0 and not _others_reach(parent):
             raise SettingsError(
                 f"WEFT_HOME: others cannot pass through {parent}, and PostgreSQL never runs as root"
             )
+
+    def check_ours(self) -> None:
+        """Raise SettingsError where the folder holds something else."""
+        if not self.exists() and self.path.exists() and any(self.path.iterdir()):
+            raise SettingsError(f"WEFT_HOME: {self.path} is neither empty nor a home of Weft")
 
     def make(self) -> None:
         """Make the folders. Others may pass through (PostgreSQL's user does), and read nothing."""

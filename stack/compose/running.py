@@ -48,7 +48,7 @@ def up(system: System) -> None:
     Raises ComposeError, BusyError, SettingsError.
     """
     engine.command()
-    system.home.check()
+    system.home.check_ours()
     system.home.make()
     with lock(system.home):
         credentials = system.credentials
