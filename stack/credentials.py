@@ -31,7 +31,7 @@ class Credentials:
     def make(self, services: list[str]) -> None:
         """Make what is missing; what is there stays."""
         users = [ADMIN, *services]
-        for name in [*(f"postgres-{user}" for user in users), "valkey"]:
+        for name in [*(f"postgres-{user}" for user in users), "valkey", "grafana-admin"]:
             self._make(name, secrets.token_urlsafe(_PASSWORD_BYTES))
         for user in [*users, MONITORING]:
             self._make(f"rabbitmq-{user}", secrets.token_urlsafe(_PASSWORD_BYTES))

@@ -106,7 +106,8 @@ def _nothing_left(system: System, *, unless: bool) -> Iterator[None]:
 
 
 def _check_ports(system: System) -> None:
-    wanted = list(system.ports.all().items())
+    absent = {name for name in backing.OPTIONAL if parts.find(name) is None}
+    wanted = [(name, port) for name, port in system.ports.all().items() if name not in absent]
     for service in services.SERVICES:
         instances = range(services.instances(system)[service.name])
         wanted += [(service.name, services.port(system, service, each)) for each in instances]
@@ -139,7 +140,7 @@ class _Launch:
             self._watch()
             if pending:
                 self._report.installing(self._builder)
-            elif self._ready >= {*backing.NAMES, log_shipping.NAME, *self._service_ids()}:
+            elif self._ready >= {*backing.NAMES, *self._programs, *self._service_ids()}:
                 return
             time.sleep(_TICK)
 

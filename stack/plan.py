@@ -9,7 +9,7 @@ from stack.system import System
 
 def found(without: Collection[str] = ()) -> list[parts.Found]:
     """Return the backing parts that are on this machine, but those in `without`."""
-    names = (name for name in backing.NAMES if name not in without)
+    names = (name for name in (*backing.NAMES, *backing.OPTIONAL) if name not in without)
     return [one for one in map(parts.find, names) if one is not None]
 
 

@@ -38,6 +38,7 @@ _PORTS: Final = {
     "alertmanager": 9093,
     "loki": 3100,
     "loki-grpc": 9096,
+    "grafana": 3000,
 }
 
 

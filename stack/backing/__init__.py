@@ -6,6 +6,7 @@ from typing import Final
 from stack.backing import (
     alertmanager,
     collector,
+    grafana,
     jaeger,
     loki,
     postgres,
@@ -30,14 +31,22 @@ _MODULES: Final[dict[str, ModuleType]] = {
 NAMES: Final = tuple(_MODULES)
 """In the order to start them in: what takes longest first."""
 
+_OPTIONAL: Final[dict[str, ModuleType]] = {"grafana": grafana}
+OPTIONAL: Final = tuple(_OPTIONAL)
+"""Started only where they are on this machine."""
+
 
 def prepare(system: System, found: Found) -> Program:
     """Write what the part needs on disk, and return its program."""
-    _MODULES[found.name].prepare(system, found)
+    _module(found).prepare(system, found)
     return program(system, found)
 
 
 def program(system: System, found: Found) -> Program:
     """Return the part's program."""
-    described: Program = _MODULES[found.name].program(system, found)
+    described: Program = _module(found).program(system, found)
     return described
+
+
+def _module(found: Found) -> ModuleType:
+    return _MODULES.get(found.name) or _OPTIONAL[found.name]

@@ -21,6 +21,7 @@ from stack.status import Entry
 _MIB: Final = 1024 * 1024
 _GB: Final = 10**9
 _COLOURS: Final = {"ready": "green", "starting": "yellow", "failed": "red", "stopped": "dim"}
+NO_GRAFANA: Final = "comes with compose, or with its release on the PATH or in WEFT_PARTS_DIR"
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -55,7 +56,7 @@ def all_ready(seconds: float) -> None:
     note(f"everything is ready after {seconds:.1f} s")
 
 
-def welcome(ports: Ports, token: str) -> None:
+def welcome(ports: Ports, token: str, *, grafana: bool) -> None:
     """Show the addresses, a token, and a command to try."""
     table = Table.grid(padding=(0, 2))
     for name, part in (
@@ -67,6 +68,7 @@ def welcome(ports: Ports, token: str) -> None:
         ("RabbitMQ", "rabbitmq-management"),
     ):
         table.add_row(name, ports.url(part))
+    table.add_row("Grafana", ports.url("grafana") if grafana else NO_GRAFANA)
     out.print()
     out.print(table)
     out.print("\ntoken of the user demo, good for 12 hours:")
