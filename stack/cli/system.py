@@ -80,6 +80,7 @@ def up() -> None:
         if compose.chosen(system):
             compose.up(system)
             _welcome(system)
+            show.note(f"\nGrafana: {compose.environment(system)['WEFT_GRAFANA_URL']}")
             return
         missing = parts.missing()
         if missing:

@@ -17,6 +17,11 @@ class ComposeError(Exception):
     """There is no Compose here, or it did not do what it was asked to."""
 
 
+def check() -> None:
+    """Raise ComposeError where there is no Compose, or no engine that answers it."""
+    _ask([*command(), "ls", "--quiet"])
+
+
 def run(system: System, *arguments: str) -> None:
     """Let Compose speak for itself on the terminal; ComposeError if it fails."""
     code = subprocess.run(  # noqa: S603  # our own arguments
@@ -28,21 +33,7 @@ def run(system: System, *arguments: str) -> None:
 
 def ask(system: System, *arguments: str) -> str:
     """Return what Compose answers; ComposeError with what it says if it fails."""
-    try:
-        answer = subprocess.run(  # noqa: S603  # our own arguments
-            [*command(), *_project(system), *arguments],
-            env=_environment(),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=_ASK_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ComposeError(f"docker compose {arguments[0]}: no answer in 30 s") from None
-    if answer.returncode != 0:
-        raise ComposeError(answer.stderr.strip() or f"docker compose {arguments[0]} failed")
-    return answer.stdout
+    return _ask([*command(), *_project(system), *arguments])
 
 
 def command() -> list[str]:
@@ -57,6 +48,24 @@ def command() -> list[str]:
         "neither `docker compose` nor `docker-compose` works here: install a container engine, "
         "or run natively on Debian or Ubuntu (WEFT_STACK=native)"
     )
+
+
+def _ask(argv: list[str]) -> str:
+    try:
+        answer = subprocess.run(  # noqa: S603  # our own arguments
+            argv,
+            env=_environment(),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=_ASK_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ComposeError(f"Compose did not answer in {_ASK_SECONDS:.0f} s") from None
+    if answer.returncode != 0:
+        raise ComposeError(answer.stderr.strip() or f"Compose ended with {answer.returncode}")
+    return answer.stdout
 
 
 def _project(system: System) -> list[str]:

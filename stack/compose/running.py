@@ -47,7 +47,7 @@ def up(system: System) -> None:
 
     Raises ComposeError, BusyError, SettingsError.
     """
-    engine.command()
+    engine.check()
     system.home.check_ours()
     system.home.make()
     with lock(system.home):

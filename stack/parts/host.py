@@ -24,7 +24,7 @@ def check_host() -> None:
         name = release.get("PRETTY_NAME") or platform.system()
         raise UnsupportedHost(
             f"the native run needs Debian or Ubuntu, and this is {name}: "
-            "use compose instead (docker compose up)"
+            "use compose instead (WEFT_STACK=compose weft up)"
         )
 
 

@@ -1,6 +1,7 @@
 """The system in containers: which way is chosen, what is given, what is told of the containers."""
 
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -21,6 +22,7 @@ DOCKER = """\
 printf '%s\\n' "$*" >> {calls}
 case "$*" in
     "compose version") exit {version} ;;
+    "compose ls"*) echo "is the engine running?" >&2; exit {engine} ;;
     *" ps "*) cat {answer} ;;
     *" up "*) exit {up} ;;
 esac
@@ -48,12 +50,13 @@ class Docker:
         self._folder = folder
         self.here()
 
-    def here(self, *, version: int = 0, up: int = 0) -> None:
+    def here(self, *, version: int = 0, engine: int = 0, up: int = 0) -> None:
         """Put it on the PATH; the numbers are what its commands end with."""
         program = self._folder / "bin" / "docker"
         program.parent.mkdir(exist_ok=True)
         calls, answer = self._folder / "calls", self._folder / "answer"
-        program.write_text(DOCKER.format(calls=calls, answer=answer, version=version, up=up))
+        ends = {"version": version, "engine": engine, "up": up}
+        program.write_text(DOCKER.format(calls=calls, answer=answer, **ends))
         program.chmod(0o755)
         answer.touch()
 
@@ -63,7 +66,7 @@ class Docker:
 
     def calls(self) -> list[str]:
         lines = (self._folder / "calls").read_text().splitlines()
-        return [line for line in lines if line != "compose version"]
+        return [line for line in lines if "--file" in line]
 
 
 @pytest.mark.parametrize(("said", "chosen"), [("compose", True), ("native", False)])
@@ -111,9 +114,15 @@ def test_a_start_that_fails_is_told_with_its_code(system: System, docker: Docker
         compose.up(system)
 
 
-def test_without_compose_nothing_is_written(system: System, docker: Docker) -> None:
-    docker.here(version=1)
-    with pytest.raises(compose.ComposeError, match="install a container engine"):
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [("version", "install a container engine"), ("engine", "is the engine running?")],
+)
+def test_without_compose_and_its_engine_nothing_is_written(
+    system: System, docker: Docker, broken: str, told: str
+) -> None:
+    docker.here(**{broken: 1})
+    with pytest.raises(compose.ComposeError, match=re.escape(told)):
         compose.up(system)
     assert not system.home.exists()
 
