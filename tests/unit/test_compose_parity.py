@@ -132,6 +132,19 @@ def test_an_images_version_is_one_that_the_native_run_takes(name: str) -> None:
     assert PARTS[name].accepts(tag.partition("-")[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "known_as"),
+    [("rabbitmq", "RabbitMQ"), ("postgres", "PostgreSQL"), ("valkey", "Valkey or Redis")],
+)
+def test_readme_names_the_versions_that_will_do(name: str, known_as: str) -> None:
+    readme = (ROOT / "README.md").read_text()
+    if "WEFT_STACK" not in readme:
+        pytest.skip("README does not tell of containers yet")
+    part = PARTS[name]
+    last = f" to {int(part.below) - 1}" if part.below else " or later"
+    assert f"{known_as} {part.version}{last}" in " ".join(readme.split())
+
+
 def test_roles_are_set_up_for_the_version_of_the_image() -> None:
     images = {CONTAINERS[name]["image"] for name in ("postgres", "postgres-roles")}
     assert images == {f"postgres:{files.POSTGRES}"}
