@@ -6,6 +6,8 @@ messages = counter(
     "weft.consumer.messages", "{message}", "Messages that a consumer is done with, by outcome."
 )
 
+OUTCOMES = ("processed", "duplicate", "retried", "dead")
+
 _Labels = tuple[tuple[str, str], ...]
 _in_flight: dict[_Labels, float] = {}
 _concurrency: dict[_Labels, float] = {}
@@ -44,6 +46,8 @@ class Meters:
 
     def limits(self, *, prefetch: int, concurrency: int) -> None:
         """Note the bounds of messages held and in hand."""
+        for outcome in OUTCOMES:  # so that a rate of what never happened yet is 0, and not absent
+            messages.add(0, {**dict(self._labels), "outcome": outcome})
         _prefetch[self._labels] = prefetch
         _concurrency[self._labels] = concurrency
         self.in_flight(0)
