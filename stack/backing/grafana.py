@@ -30,7 +30,8 @@ def program(system: System, found: Found) -> Program:
             "GF_PATHS_PROVISIONING": str(ROOT / "grafana" / "provisioning"),
             "GF_SERVER_HTTP_ADDR": BIND,
             "GF_SERVER_HTTP_PORT": str(ports.of("grafana")),
-            "GF_SECURITY_ADMIN_PASSWORD__FILE": str(system.credentials.path(ADMIN_PASSWORD)),
+            # Grafana itself reads it; the variable that ends in __FILE is its image's alone.
+            "GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{system.credentials.path(ADMIN_PASSWORD)}}}",
             "GF_AUTH_ANONYMOUS_ENABLED": "true",
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",

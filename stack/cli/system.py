@@ -80,7 +80,6 @@ def up() -> None:
         if compose.chosen(system):
             compose.up(system)
             _welcome(system)
-            show.note(f"\nGrafana: {compose.environment(system)['WEFT_GRAFANA_URL']}")
             return
         missing = parts.missing()
         if missing:
@@ -229,4 +228,5 @@ def _token(system: System, subject: str, scopes: list[str], ttl: str) -> Token:
 def _welcome(system: System) -> None:
     scopes = ["orders:read", "orders:write", "inventory:write"]
     demo = system.credentials.signer().mint("demo", scopes, _DEMO_TTL)
-    show.welcome(system.ports, demo.token, grafana=parts.find("grafana") is not None)
+    grafana = compose.chosen(system) or parts.find("grafana") is not None
+    show.welcome(system.ports, demo.token, grafana=grafana)

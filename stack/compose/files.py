@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from stack import services
-from stack.backing import postgres, rabbitmq, valkey
+from stack.backing import grafana, postgres, rabbitmq, valkey
 from stack.compose.inside import BIND, inside
 from stack.credentials import ADMIN, VHOST
 from stack.home import write
@@ -19,7 +19,6 @@ from weft.settings import SettingsError
 
 POSTGRES: Final = "18"
 """The image's version, by which its roles are set up."""
-GRAFANA_PORT: Final = 3000
 _READABLE: Final = 0o644
 _PUBLISHED: Final = {
     "GATEWAY": "gateway",
@@ -28,6 +27,7 @@ _PUBLISHED: Final = {
     "PROMETHEUS": "prometheus",
     "ALERTMANAGER": "alertmanager",
     "LOKI": "loki",
+    "GRAFANA": "grafana",
 }
 
 
@@ -60,7 +60,7 @@ def secrets(system: System) -> dict[str, str]:
     given = {
         "token-key.pem": credentials.password("token-key.pem"),
         "jwks.json": credentials.jwks_path.read_text(encoding="utf-8"),
-        "grafana-admin": credentials.password("grafana-admin"),
+        grafana.ADMIN_PASSWORD: credentials.password(grafana.ADMIN_PASSWORD),
         "valkey": credentials.password("valkey"),
         "valkey-url": credentials.redis_url(),
         "valkey.conf": valkey.configuration(within, BIND, "/data"),
@@ -86,7 +86,6 @@ def variables(system: System) -> dict[str, str]:
         f"deployment.environment.name={chosen.get('WEFT_ENVIRONMENT', 'local')}",
     ]
     published = {name: system.ports.of(part) for name, part in _PUBLISHED.items()}
-    published["GRAFANA"] = GRAFANA_PORT + system.ports.base
     return {
         "COMPOSE_PROJECT_NAME": project(system),
         "WEFT_GIVEN": str(folder(system)),

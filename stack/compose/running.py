@@ -1,7 +1,6 @@
 """What the `weft` command does with the containers."""
 
 import json
-import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,15 +9,13 @@ from stack.compose import engine, files
 from stack.credentials import NoCredentialsError
 from stack.home import write
 from stack.lock import lock
-from stack.ports import BIND
 from stack.settings import BASE_FILE
 from stack.status import Entry, State
 from stack.system import System
 
 START_SECONDS: Final = 600
 """What all containers together may take to be healthy, once their images are here."""
-_PASSWORD_BYTES: Final = 24
-_SHOWN: Final = (*backing.NAMES, "grafana")
+_SHOWN: Final = (*backing.NAMES, *backing.OPTIONAL)
 _REACHED: Final = {
     "WEFT_HOME",
     "WEFT_PORT_BASE",
@@ -51,10 +48,7 @@ def up(system: System) -> None:
     system.home.check_ours()
     system.home.make()
     with lock(system.home):
-        credentials = system.credentials
-        credentials.make([service.name for service in services.SERVICES])
-        if not credentials.path("grafana-admin").exists():
-            credentials.file("grafana-admin", secrets.token_urlsafe(_PASSWORD_BYTES))
+        system.credentials.make([service.name for service in services.SERVICES])
         services.remember(system)
         write(system.home.path / BASE_FILE, str(system.ports.base))
         files.prepare(system)
@@ -81,9 +75,8 @@ def remove(system: System) -> None:
 def environment(system: System) -> dict[str, str]:
     """Return what `weft env` prints: of the addresses, those that are published."""
     everything = addresses.environment(system)
-    grafana = f"http://{BIND}:{files.GRAFANA_PORT + system.ports.base}"
     known = {name: value for name, value in everything.items() if name in _REACHED}
-    return {**known, "WEFT_GRAFANA_URL": grafana}
+    return {**known, "WEFT_GRAFANA_URL": system.ports.url("grafana")}
 
 
 def logs(system: System, names: Sequence[str], *, lines: int, follow: bool) -> None:

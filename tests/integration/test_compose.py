@@ -42,7 +42,6 @@ def system(tmp_path: Path) -> System:
     home.make()
     credentials = Credentials(home.secrets, Ports(10000))
     credentials.make([service.name for service in services.SERVICES])
-    credentials.file("grafana-admin", "secret")
     system = System(home, Ports(10000), credentials)
     services.remember(system, {"WEFT_ORDER_DEADLINE": "5s", "WEFT_API_KEYS": '[{"a": "$x"}]'})
     files.prepare(system)

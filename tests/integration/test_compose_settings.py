@@ -34,7 +34,6 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home.make()
     credentials = Credentials(home.secrets, Ports(0))
     credentials.make([service.name for service in services.SERVICES])
-    credentials.file("grafana-admin", "secret")
     system = System(home, Ports(0), credentials)
     services.remember(system, {})
     files.prepare(system)

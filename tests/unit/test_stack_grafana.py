@@ -54,7 +54,8 @@ def test_every_folder_and_variable_that_its_provisioning_names_is_given(
 
 def test_its_password_is_a_file_and_not_in_the_environment(system: System, tmp_path: Path) -> None:
     environment = grafana.program(system, found(tmp_path)).environment
-    assert environment["GF_SECURITY_ADMIN_PASSWORD__FILE"].endswith("/secrets/grafana-admin")
+    file = system.credentials.path("grafana-admin")
+    assert environment["GF_SECURITY_ADMIN_PASSWORD"] == f"$__file{{{file}}}"
 
 
 def test_the_system_is_whole_without_it() -> None:
