@@ -9,54 +9,14 @@ from typing import Any
 
 import msgspec
 
-from stack.backends.http import BackendRefused, HttpBackend
-from stack.backends.trace import Span, Trace
+from stack.backends.http import Answer, BackendRefused, HttpBackend
+from weft.backends.jaeger import traces
+from weft.backends.trace import Trace
 
 _QUIET = 1.5
 _POLL = 0.25
 _MICROSECONDS = 1_000_000
 _NOT_FOUND = 404
-
-
-class _Tag(msgspec.Struct):
-    key: str
-    value: Any = None
-
-
-class _Event(msgspec.Struct):
-    fields: list[_Tag] = []
-
-
-class _Reference(msgspec.Struct, rename="camel"):
-    ref_type: str
-    trace_id: str = msgspec.field(name="traceID")
-    span_id: str = msgspec.field(name="spanID")
-
-
-class _Span(msgspec.Struct, rename="camel"):
-    trace_id: str = msgspec.field(name="traceID")
-    span_id: str = msgspec.field(name="spanID")
-    process_id: str = msgspec.field(name="processID")
-    operation_name: str
-    start_time: int
-    duration: int
-    references: list[_Reference] = []
-    tags: list[_Tag] = []
-    logs: list[_Event] = []
-
-
-class _Process(msgspec.Struct, rename="camel"):
-    service_name: str
-
-
-class _Trace(msgspec.Struct, rename="camel"):
-    trace_id: str = msgspec.field(name="traceID")
-    spans: list[_Span]
-    processes: dict[str, _Process]
-
-
-class _Traces(msgspec.Struct):
-    data: list[_Trace] | None = None
 
 
 class _Services(msgspec.Struct):
@@ -95,8 +55,8 @@ class Jaeger(HttpBackend):
         answer = await self.call("GET", f"/api/traces/{trace_id}", params={"raw": "true"})
         if answer.status == _NOT_FOUND:
             return None
-        found = answer.expect(200).decode(_Traces).data
-        return _trace(found[0]) if found else None
+        found = _traces(answer)
+        return found[0] if found else None
 
     async def settled(self, trace_id: str, *, deadline: float = 10.0) -> Trace | None:
         """Return a trace once it is whole and has stopped growing.
@@ -142,8 +102,7 @@ class Jaeger(HttpBackend):
             params["tags"] = msgspec.json.encode(tags).decode()
         if min_span > 0:
             params["minDuration"] = f"{int(min_span * _MICROSECONDS)}us"
-        found = (await self.get("/api/traces", _Traces, params=params)).data
-        return [_trace(trace) for trace in found or []]
+        return _traces(await self.call("GET", "/api/traces", params=params))
 
     async def latencies(
         self, service: str, *, quantile: float = 0.95, lookback: float = 600.0, kind: str = "server"
@@ -166,47 +125,9 @@ def _quiet(trace: Trace, changed: float) -> bool:
     return time.monotonic() - changed > _QUIET or time.time() - trace.end > 2 * _QUIET
 
 
-def _trace(raw: _Trace) -> Trace:
-    if not raw.spans:
-        raise BackendRefused("jaeger", 200, f"trace {raw.trace_id} has no spans")
-    services = {key: process.service_name for key, process in raw.processes.items()}
-    spans = [_span(span, services.get(span.process_id, "unknown")) for span in raw.spans]
-    return Trace(raw.trace_id, sorted(spans, key=lambda span: (span.start, -span.duration)))
-
-
-def _span(raw: _Span, service: str) -> Span:
-    attributes = {tag.key: tag.value for tag in raw.tags}
-    kind = attributes.pop("span.kind", "internal")
-    return Span(
-        trace_id=raw.trace_id,
-        span_id=raw.span_id,
-        parent_id=_parent(raw),
-        links=[ref.span_id for ref in raw.references if ref.ref_type == "FOLLOWS_FROM"],
-        service=service,
-        name=raw.operation_name,
-        kind=str(kind),
-        start=raw.start_time / _MICROSECONDS,
-        duration=raw.duration / _MICROSECONDS,
-        error=_error(attributes, raw.logs),
-        attributes=attributes,
-    )
-
-
-def _parent(raw: _Span) -> str | None:
-    """A parent that is linked to as well is stored as FOLLOWS_FROM alone."""
-    mine = [ref for ref in raw.references if ref.trace_id == raw.trace_id]
-    mine.sort(key=lambda ref: ref.ref_type != "CHILD_OF")
-    return mine[0].span_id if mine else None
-
-
-def _error(attributes: dict[str, Any], events: list[_Event]) -> str | None:
-    """The most telling of: the exception's message, the status' description, the error's type."""
-    failed = attributes.pop("error", False)
-    code = attributes.pop("otel.status_code", None)
-    description = attributes.pop("otel.status_description", None)
-    if not failed and code != "ERROR":
-        return None
-    kind = str(attributes.get("error.type") or "error")
-    fields = {tag.key: tag.value for event in events for tag in event.fields}
-    text = fields.get("exception.message") or description
-    return f"{kind}: {text}" if text and text != kind else kind
+def _traces(answer: Answer) -> list[Trace]:
+    answer.expect(200)
+    try:
+        return traces(answer.body)
+    except msgspec.DecodeError as error:
+        raise BackendRefused(answer.name, answer.status, f"unexpected body: {error}") from None

@@ -8,9 +8,9 @@ import msgspec
 from rich.text import Text
 
 from stack.backends.connect import Backends
-from stack.backends.trace import Span, Trace
 from stack.cli.output import Printer
 from stack.cli.tree import clock, duration, http_style
+from weft.backends.trace import Span, Trace
 
 _SCANNED = 100
 _FRONT = "gateway"

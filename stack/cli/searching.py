@@ -9,11 +9,11 @@ import msgspec
 from rich.text import Text
 
 from stack.backends.connect import Backends
-from stack.backends.logql import Query
-from stack.backends.loki import LogLine
-from stack.cli.nodes import line_json
 from stack.cli.output import Printer
 from stack.cli.tree import clock, facts, level_style
+from weft.backends.logql import Query
+from weft.backends.loki import LogLine
+from weft.backends.nodes import line_json
 
 _POLL = 1.0
 _LATE = 15.0

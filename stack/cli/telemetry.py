@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from stack.backends.logql import Query
 from stack.cli.choosing import Filter, is_status
 from stack.cli.choosing import traces as list_traces
 from stack.cli.ordering import Wish
@@ -15,6 +14,7 @@ from stack.cli.output import run
 from stack.cli.searching import Reach
 from stack.cli.searching import search as search_logs
 from stack.cli.tracing import trace as show_trace
+from weft.backends.logql import Query
 from weft.settings import duration
 
 Level = Literal["debug", "info", "warning", "error"]

@@ -7,11 +7,11 @@ import uuid
 
 from stack.backends.connect import Backends
 from stack.backends.http import BackendError
-from stack.backends.loki import LogLine
-from stack.backends.trace import Trace
-from stack.cli.nodes import forest, to_json
 from stack.cli.output import FAILED, USAGE, Printer, warn
 from stack.cli.tree import draw
+from weft.backends.loki import LogLine
+from weft.backends.nodes import forest, to_json
+from weft.backends.trace import Trace
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _ORDER_SERVICE = "orders"

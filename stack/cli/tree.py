@@ -8,10 +8,10 @@ from types import MappingProxyType
 import msgspec
 from rich.text import Text
 
-from stack.backends.logql import label
-from stack.backends.loki import LogLine
-from stack.backends.trace import Span, Trace
-from stack.cli.nodes import Elided, Forest, Node, depth, elide, is_handling
+from weft.backends.logql import label
+from weft.backends.loki import LogLine
+from weft.backends.nodes import Elided, Forest, Node, depth, elide, is_handling
+from weft.backends.trace import Span, Trace
 
 _PALETTE = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_magenta")
 _SCREENFUL = 40

@@ -15,10 +15,10 @@ import pytest
 from stack.backends.connect import Backends, connect
 from stack.backends.gateway import Order
 from stack.backends.http import BackendError
-from stack.backends.loki import LogLine
-from stack.backends.trace import Span, Trace
 from stack.supervisor import Supervisor
 from stack.system import System as Stack
+from weft.backends.loki import LogLine
+from weft.backends.trace import Span, Trace
 
 SCOPES = ("orders:read", "orders:write", "inventory:write")
 SERVICES = ("gateway", "orders", "inventory", "payments")

@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 
 from stack.backends.connect import Backends, connect
-from stack.backends.trace import Trace
 from stack.system import System as Stack
 from tests.end_to_end.outside import Door, Running, an_order
+from weft.backends.trace import Trace
 
 Caller = Callable[..., Door]
 

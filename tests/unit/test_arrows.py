@@ -71,6 +71,8 @@ def test_no_module_imports_itself_by_a_circle() -> None:
         ("weft.messaging", "weft.http"),
         ("weft.messaging", "weft.postgres"),
         ("weft.postgres", "weft.http"),
+        ("weft.backends", "weft.http"),
+        ("weft.backends", "weft.telemetry"),
     ],
 )
 def test_an_arrow_runs_one_way(importer: str, forbidden: str) -> None:

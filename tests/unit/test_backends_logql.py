@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stack.backends.logql import Query, label, quote
+from weft.backends.logql import Query, label, quote
 
 
 def test_no_condition_selects_every_service() -> None:

@@ -8,8 +8,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from stack.backends.http import BackendRefused
-from stack.backends.logql import Query
 from stack.backends.loki import Loki
+from weft.backends.logql import Query
 
 METADATA = {
     "detected_level": "warn",

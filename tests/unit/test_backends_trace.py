@@ -1,4 +1,4 @@
-from stack.backends.trace import Span, Trace
+from weft.backends.trace import Span, Trace
 
 
 def span(span_id: str, parent: str | None, start: float, seconds: float, **more: object) -> Span:

@@ -1,7 +1,7 @@
 import pytest
 
-from stack.backends.trace import Span, Trace
 from stack.cli.choosing import Filter, is_status
+from weft.backends.trace import Span, Trace
 
 
 def span(

@@ -1,9 +1,9 @@
 import pytest
 
-from stack.backends.loki import LogLine
-from stack.backends.trace import Span, Trace
-from stack.cli.nodes import forest
 from stack.cli.tree import draw, duration, facts
+from weft.backends.loki import LogLine
+from weft.backends.nodes import forest
+from weft.backends.trace import Span, Trace
 
 
 def span(span_id: str, parent: str | None, start: float = 0.0, **more: object) -> Span:

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from stack.backends.loki import LogLine
-from stack.backends.trace import Span, Trace
+from weft.backends.loki import LogLine
+from weft.backends.trace import Span, Trace
 
 _QUIET_SECONDS = 0.1
 
