@@ -5,6 +5,7 @@ from weft.telemetry.calls import fact
 from weft.telemetry.context import attach, current_carrier, detach
 from weft.telemetry.log import Log, get_logger
 from weft.telemetry.metrics import counter, gauge, histogram, up_down_counter
+from weft.telemetry.tracing import traced
 
 __all__ = [
     "Log",
@@ -17,5 +18,6 @@ __all__ = [
     "get_logger",
     "histogram",
     "record",
+    "traced",
     "up_down_counter",
 ]

@@ -2,6 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import Token
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -246,6 +248,25 @@ class SqlCall(Call):
         if state:
             self._facts["db.response.status_code"] = state
         self._mark(error, state)
+
+
+class InternalCall(Call):
+    """Work of the program itself. A cancellation is no failure, nor is an iterator left alone."""
+
+    __slots__ = ()
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make this call's context the current one, for work that is done step by step."""
+        token = otel_context.attach(self._ctx)
+        try:
+            yield
+        finally:
+            otel_context.detach(token)
+
+    def _finish(self, seconds: float, error: BaseException | None) -> None:
+        del seconds
+        self._mark(error if isinstance(error, Exception) else None)
 
 
 def _failure_of(status: int, threshold: int, error: BaseException | None) -> str | None:

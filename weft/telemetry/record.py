@@ -18,6 +18,7 @@ from opentelemetry.trace import Link, Span, SpanKind
 from weft.telemetry.calls import (
     ClientCall,
     Facts,
+    InternalCall,
     MessagingCall,
     ProcessCall,
     ServerCall,
@@ -185,6 +186,16 @@ def sql(statement: str, *, namespace: str, host: str, port: int) -> SqlCall:
         attributes["db.collection.name"] = summary.collection
     span, ctx = _begin(summary.text, SpanKind.CLIENT, attributes, current)
     return SqlCall(span, ctx, labels)
+
+
+def internal(name: str, *, attach: bool = True) -> InternalCall:
+    """Begin a piece of the program's own work: a span, and no metric.
+
+    Its context is the current one until the end; without `attach`, only where the call's
+    `current()` makes it so.
+    """
+    span, ctx = _begin(name, SpanKind.INTERNAL, {})
+    return InternalCall(span, ctx, attach=attach)
 
 
 @lru_cache(maxsize=1024)
