@@ -9,8 +9,9 @@ from rich.text import Text
 
 from stack.backends.connect import Backends
 from stack.cli.output import Printer
-from stack.cli.tree import clock, duration, http_style
+from stack.cli.tree import clock, http_style
 from weft.backends.trace import Span, Trace
+from weft.backends.words import duration
 
 _SCANNED = 100
 _FRONT = "gateway"

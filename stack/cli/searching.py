@@ -10,10 +10,11 @@ from rich.text import Text
 
 from stack.backends.connect import Backends
 from stack.cli.output import Printer
-from stack.cli.tree import clock, facts, level_style
+from stack.cli.tree import clock, level_style
 from weft.backends.logql import Query
 from weft.backends.loki import LogLine
 from weft.backends.nodes import line_json
+from weft.backends.words import facts
 
 _POLL = 1.0
 _LATE = 15.0

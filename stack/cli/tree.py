@@ -1,42 +1,24 @@
 """A trace drawn for a person: the tree of its spans, with their log lines between them."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 import msgspec
 from rich.text import Text
 
-from weft.backends.logql import label
 from weft.backends.loki import LogLine
 from weft.backends.nodes import Elided, Forest, Node, depth, elide, is_handling
 from weft.backends.trace import Span, Trace
+from weft.backends.words import SHOWN, USUAL, duration, facts, told
 
 _PALETTE = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_magenta")
 _SCREENFUL = 40
 _MOST_ROWS = 300
 _WIDE = 120
 _BAR = 20
-_MINUTE = 60
-_ROUNDS_TO_ONE = 0.9995
-_FEWER_DIGITS_FROM = (9.995, 99.95)
 _LEVELS = {"ERROR": "bold red", "WARNING": "yellow", "INFO": "dim", "DEBUG": "dim"}
-_SHOWN = (
-    "http.response.status_code",
-    "db.query.summary",
-    "messaging.rabbitmq.destination.routing_key",
-    "weft.message.type",
-    "messaging.destination.name",
-)
-"""Attributes whose value speaks for itself, if the span's name does not have it already."""
-_DULL = ("_request_id", "_message_id", "_size", "_scheme", "_port", "_address", "_original")
-"""Ends of the names of facts that come last."""
-_FRACTION = re.compile(r"-?\d+\.\d{5,}(e-?\d+)?")
 _NAMED = ("weft.", "user.id", "db.response.", "http.request.resend_count")
 """Beginnings of the names of attributes that are shown with their name."""
-_USUAL = {"weft.message.attempt": "1", "weft.message.outcome": "processed"}
-"""What goes without saying."""
 _UNNAMED = ("weft.request.id",)
 
 
@@ -80,40 +62,9 @@ def draw(trace: Trace, tree: Forest, *, width: int, full: bool = False) -> Itera
         yield from (_render(Row("", line=line), style) for line in tree.stray)
 
 
-def duration(seconds: float) -> str:
-    """Return a duration with three digits and its unit."""
-    if seconds >= _MINUTE:
-        return f"{int(seconds // _MINUTE)}m {int(seconds % _MINUTE):02}s"
-    for factor, unit in ((1, "s"), (1e3, "ms")):
-        number = seconds * factor
-        if number >= _ROUNDS_TO_ONE:
-            digits = sum(number < limit for limit in _FEWER_DIGITS_FROM)
-            return f"{number:.{digits}f} {unit}"
-    return f"{seconds * 1e6:.0f} us"
-
-
 def clock(at: float) -> str:
     """Return the local time of day, to the millisecond."""
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
-
-
-def facts(line: LogLine, told: Mapping[str, object] = MappingProxyType({})) -> str:
-    """Return the facts of a log line as `name=value`, the telling ones first, less those `told`."""
-    known = {(label(key), str(value)) for key, value in told.items()}
-    left = [(name, value) for name, value in line.facts.items() if (name, value) not in known]
-    left.sort(key=lambda fact: (_rank(fact[0]), fact[0]))
-    return " ".join(f"{name}={_short(value)}" for name, value in left)
-
-
-def _rank(name: str) -> int:
-    if name.endswith(_DULL):
-        return 2
-    return 0 if name.startswith("weft_") else 1
-
-
-def _short(value: str) -> str:
-    """Seconds to the nanosecond are for programs."""
-    return f"{float(value):.4g}" if _FRACTION.fullmatch(value) else value
 
 
 def level_style(level: str) -> str:
@@ -207,13 +158,13 @@ def _span(span: Span, style: Style) -> Text:
     text = Text.assemble((span.service, style.colours[span.service]), " ", (span.name, "bold"))
     if span.kind != "internal":
         text.append(f" {span.kind}", "dim")
-    for key in _SHOWN:
+    for key in SHOWN:
         value = span.attributes.get(key)
         if value is not None and str(value) not in text.plain:
             text.append(f" {value}", _attribute_style(key, value))
     for key, value in span.attributes.items():
-        ours = key.startswith(_NAMED) and key not in _SHOWN + _UNNAMED
-        if ours and _USUAL.get(key) != str(value):
+        ours = key.startswith(_NAMED) and key not in SHOWN + _UNNAMED
+        if ours and USUAL.get(key) != str(value):
             text.append(f" {key}={value}", "dim")
     if span.links and span.parent_id not in span.links:
         text.append(f" linked to {', '.join(link[:8] for link in span.links)}", "dim")
@@ -232,16 +183,11 @@ def _elided(elided: Elided) -> Text:
     return Text(f"{len(elided.spans)} spans, {duration(busy)}: {names}", "dim")
 
 
-def _told(span: Span) -> dict[str, object]:
-    """Return what a log line need not repeat under its span."""
-    return {**span.attributes, **_USUAL}
-
-
 def _log(row: Row, line: LogLine, style: Style) -> Text:
     offset = duration(max(0.0, line.at - style.start))
     text = Text(f"{offset:>9} ").append(f"{line.level or '-':>9}  ", level_style(line.level))
     if style.bars:
         text.append(" " * (_BAR + 2))
     text.append(f"{row.guides}· ", "dim").append(line.headline, level_style(line.level))
-    told = facts(line, _told(row.span) if row.span and not style.full else {})
-    return text.append(f" {told}" if told else "", "dim")
+    more = facts(line, told(row.span) if row.span and not style.full else {})
+    return text.append(f" {more}" if more else "", "dim")

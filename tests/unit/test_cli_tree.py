@@ -1,9 +1,10 @@
 import pytest
 
-from stack.cli.tree import draw, duration, facts
+from stack.cli.tree import draw
 from weft.backends.loki import LogLine
 from weft.backends.nodes import forest
 from weft.backends.trace import Span, Trace
+from weft.backends.words import duration, facts
 
 
 def span(span_id: str, parent: str | None, start: float = 0.0, **more: object) -> Span:
