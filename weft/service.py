@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import uvloop
 
@@ -19,6 +19,9 @@ from weft.settings import ServiceSettings, SettingsError
 from weft.telemetry import get_logger
 from weft.telemetry.console import Console
 from weft.telemetry.setup import Telemetry
+
+if TYPE_CHECKING:
+    from weft.postgres import Database, Handlers, Schema
 
 FLUSH_SECONDS = 3.0
 """What the last telemetry may take after the drain, collector or no collector."""
@@ -45,6 +48,26 @@ class Service:
         """Add a component and return it."""
         self._components.append(component)
         return component
+
+    def database(self, schema: "Schema | None" = None) -> "Database":
+        """Add the database at WEFT_DATABASE_URL, brought to `schema`. Raises SettingsError."""
+        from weft import wiring  # noqa: PLC0415 - not every service has a database
+
+        return self.add(wiring.database(self.settings, schema))
+
+    def messages(self, db: "Database", handlers: "Handlers", *, concurrency: int = 16) -> None:
+        """Add what sends and handles messages, over the broker at WEFT_BROKER_URL.
+
+        The relay publishes what is in the outbox of `db`. Commands that have one of `handlers` come
+        by the queue SERVICE.commands, events by SERVICE.events: each message is handled exactly
+        once, in a transaction of `db`, with `concurrency` of a queue in hand at most. Raises
+        SettingsError.
+        """
+        from weft import wiring  # noqa: PLC0415 - not every service has messages
+
+        parts = wiring.messages(self.name, self.settings, db, handlers, concurrency=concurrency)
+        for part in parts:
+            self.add(part)
 
     def background(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` while the service runs; begin it anew, with back-off, when it raises."""

@@ -23,6 +23,7 @@ from weft.postgres.handlers import Handlers
 from weft.postgres.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
 from weft.postgres.inbox import exactly_once
 from weft.postgres.leases import Lease
+from weft.postgres.migrations import Schema
 from weft.postgres.outbox import Outbox
 from weft.postgres.projections import Projection
 from weft.postgres.relay import Relay
@@ -45,6 +46,7 @@ __all__ = [
     "Outbox",
     "Projection",
     "Relay",
+    "Schema",
     "StoredAnswer",
     "StoredEvent",
     "Transaction",

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -12,7 +11,7 @@ from weft.messaging.backoff import Backoff
 from weft.postgres.address import Address
 from weft.postgres.errors import FAILURES, translate
 from weft.postgres.maintenance import Maintenance
-from weft.postgres.migrations import migrate
+from weft.postgres.migrations import Schema, migrate
 from weft.postgres.signals import Signals
 from weft.postgres.statement import Connection, end, run
 from weft.postgres.transaction import Transaction
@@ -30,10 +29,10 @@ class Database:
     """Component and Executor: single statements, each in a transaction of its own.
 
     `schema` is the folder of the service's migrations (NNNN_name.sql, run in `public`; the chassis'
-    tables are in `weft`). Seconds: `statement_timeout` bounds each statement on both sides,
-    `acquire_timeout` the wait for a turn in the pool, `connect_timeout` that for a new connection.
-    A transaction that waits for its client is ended by the server after 5 s; from PostgreSQL 17 on
-    each after 10 s in all.
+    tables are in `weft`), or a list of their texts. Seconds: `statement_timeout` bounds each
+    statement on both sides, `acquire_timeout` the wait for a turn in the pool, `connect_timeout`
+    that for a new connection. A transaction that waits for its client is ended by the server after
+    5 s; from PostgreSQL 17 on each after 10 s in all.
     """
 
     cause = None
@@ -42,7 +41,7 @@ class Database:
         self,
         url: str | Secret,
         *,
-        schema: Path | None = None,
+        schema: Schema | None = None,
         pool_size: int = 10,
         name: str = "postgres",
         statement_timeout: float = 5.0,

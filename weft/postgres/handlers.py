@@ -62,6 +62,11 @@ class Handlers:
         return frozenset(self._endless)
 
     @property
+    def kinds(self) -> tuple[type[Message], ...]:
+        """All message classes with a handler, in the order of registration."""
+        return tuple(handler.kind for handler in self._handlers.values())
+
+    @property
     def commands(self) -> bool:
         """Whether any of them is a command."""
         return any(issubclass(handler.kind, Command) for handler in self._handlers.values())

@@ -5,6 +5,7 @@ import hashlib
 import random
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -24,6 +25,8 @@ _LOCK_DEADLINE = 120.0
 _STATEMENT_TIMEOUT_MS = 60_000
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Schema: TypeAlias = Path | list[str]
+"""A folder of files NNNN_name.sql, or their texts in order: more may be added at the end."""
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -47,8 +50,16 @@ class Migration(msgspec.Struct, frozen=True):
         return cls(int(match[1]), match[2], path.read_text(encoding="utf-8"))
 
 
-def migrations(folder: Path) -> list[Migration]:
-    """Return the folder's files in order. Raises MigrationError for a number used twice."""
+def migrations(source: Schema) -> list[Migration]:
+    """Return the migrations in order. Raises MigrationError for a number used twice."""
+    return _files(source) if isinstance(source, Path) else _texts(source)
+
+
+def _texts(texts: Sequence[str]) -> list[Migration]:
+    return [Migration(number, "inline", text) for number, text in enumerate(texts, 1)]
+
+
+def _files(folder: Path) -> list[Migration]:
     found = sorted((Migration.read(path) for path in folder.glob("*.sql")), key=lambda m: m.number)
     numbers = [migration.number for migration in found]
     if len(set(numbers)) != len(numbers):
@@ -56,8 +67,8 @@ def migrations(folder: Path) -> list[Migration]:
     return found
 
 
-async def migrate(connection: Connection, folder: Path | None) -> None:
-    """Bring the database to the newest schema: the chassis' first, then the service's `folder`.
+async def migrate(connection: Connection, schema: Schema | None) -> None:
+    """Bring the database to the newest schema: the chassis' first, then the service's.
 
     Instances that start together wait for each other. A file that was recorded but is not here
     belongs to a newer version of the service that runs beside this one, and is left alone. Raises
@@ -73,8 +84,8 @@ async def migrate(connection: Connection, folder: Path | None) -> None:
         " applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (scope, number))"
     )
     await _apply(connection, "weft", migrations(CHASSIS))
-    if folder is not None:
-        await _apply(connection, "service", migrations(folder))
+    if schema is not None:
+        await _apply(connection, "service", migrations(schema))
     await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
