@@ -18,7 +18,7 @@ from stack.system import System
 MOST_INSTANCES: Final = 50
 DRAIN_SECONDS: Final = 15
 """What a service may take to end: its drain, and its last telemetry."""
-_STACK_ONLY: Final = {
+STACK_ONLY: Final = {
     "WEFT_HOME",
     "WEFT_PORT_BASE",
     "WEFT_PARTS_DIR",
@@ -83,7 +83,7 @@ def remember(system: System, environ: Mapping[str, str] = os.environ) -> None:
         name: value
         for name, value in environ.items()
         if name.startswith(("WEFT_", "OTEL_"))
-        and name not in _STACK_ONLY
+        and name not in STACK_ONLY
         and not name.endswith(("_URL", "_FILE", "_ENDPOINT"))
     }
     write_json(_environment_file(system), chosen)
@@ -119,22 +119,29 @@ def _program(system: System, service: Service, instance: int, chosen: Mapping[st
         instance=instance,
         port=listens,
         command=(sys.executable, "-m", f"services.{service.name}"),
-        environment={
-            **chosen,
-            **_own(system, service),
-            **peers(system.ports),
-            "WEFT_BIND": BIND,
-            "WEFT_PORT": str(listens),
-            "WEFT_INSTANCE": str(instance),
-            "WEFT_JWKS": str(system.credentials.jwks_path),
-            "OTEL_SERVICE_NAME": service.name,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": system.ports.url("otel-collector-http"),
-            "OTEL_RESOURCE_ATTRIBUTES": _resource(chosen, identity),
-            "PYTHONUNBUFFERED": "1",
-        },
+        environment=environment(system, service, instance, listens, chosen),
         probe=http_ok(f"http://{BIND}:{listens}/readyz"),
         stop_seconds=DRAIN_SECONDS,
     )
+
+
+def environment(
+    system: System, service: Service, instance: int, port: int, chosen: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what an instance is given: addresses, its own secrets, and the settings `chosen`."""
+    return {
+        **chosen,
+        **_own(system, service),
+        **peers(system.ports),
+        "WEFT_BIND": BIND,
+        "WEFT_PORT": str(port),
+        "WEFT_INSTANCE": str(instance),
+        "WEFT_JWKS": str(system.credentials.jwks_path),
+        "OTEL_SERVICE_NAME": service.name,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": system.ports.url("otel-collector-http"),
+        "OTEL_RESOURCE_ATTRIBUTES": _resource(chosen, f"{service.name}-{instance}"),
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _own(system: System, service: Service) -> dict[str, str]:

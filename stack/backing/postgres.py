@@ -94,6 +94,16 @@ def _give_to_server_user(*paths: Path) -> None:
 def provision(system: System, found: Found, databases: list[str]) -> None:
     """Make what is missing of roles and databases; the server must accept connections."""
     script = script_of(system, found.version, databases)
+    _execute(system, found, script)
+    write(_mark(system, found), _digest(script))
+
+
+def add(system: System, found: Found, name: str) -> None:
+    """Make role and database `name`, beside those of the system; what is there stays."""
+    _execute(system, found, script_of(system, found.version, [name]))
+
+
+def _execute(system: System, found: Found, script: str) -> None:
     url = system.credentials.database_url(ADMIN, "postgres").split("@")[1]
     _run(
         [found.binaries["psql"], "-X", "-q", "-v", "ON_ERROR_STOP=1", f"postgresql://{url}"],
@@ -104,7 +114,6 @@ def provision(system: System, found: Found, databases: list[str]) -> None:
             "PGCONNECT_TIMEOUT": "10",
         },
     )
-    write(_mark(system, found), _digest(script))
 
 
 def is_provisioned(system: System, found: Found, databases: list[str]) -> bool:

@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
+import http.client
 import json
 import shlex
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
 from stack.credentials import ADMIN, MONITORING, VHOST
@@ -23,6 +25,11 @@ _ERL_ARGUMENTS: Final = (
     # Schedulers that spin for work cost a laptop more than they give it.
     "+sbwt none +sbwtdcpu none +sbwtdio none",
 )
+_ANSWER_SECONDS: Final = 10.0
+
+
+class BrokerError(Exception):
+    """RabbitMQ did not do what it was asked to; the text is what it said."""
 
 
 def program(system: System, found: Found) -> Program:
@@ -77,6 +84,33 @@ def prepare(system: System, found: Found) -> None:
     plugins = (ROOT / "rabbitmq" / "enabled_plugins").read_text(encoding="utf-8")
     write(folder / "enabled_plugins", plugins)
     write_json(definitions_file, _definitions(system))
+
+
+def add(system: System, service: Service) -> None:
+    """Make the service's user, or set its rights anew, on the running node. Raises BrokerError."""
+    definition = _user(service.name, system.credentials.password(f"rabbitmq-{service.name}"), [])
+    rights = f"{VHOST}/{service.name}"
+    _put(system, f"users/{service.name}", definition)
+    _put(system, f"permissions/{rights}", _service_permission(service))
+    _put(system, f"topic-permissions/{rights}", _topic_permission(service))
+
+
+def _put(system: System, path: str, body: dict[str, Any]) -> None:
+    password = system.credentials.password(f"rabbitmq-{ADMIN}")
+    credentials = base64.b64encode(f"{ADMIN}:{password}".encode()).decode("ascii")
+    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
+    port = system.ports.of("rabbitmq-management")
+    connection = http.client.HTTPConnection(BIND, port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("PUT", f"/api/{path}", json.dumps(body), headers)
+        answer = connection.getresponse()
+        said = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise BrokerError(f"RabbitMQ does not answer: {type(error).__name__}") from None
+    finally:
+        connection.close()
+    if answer.status not in (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
+        raise BrokerError(f"RabbitMQ answered {answer.status}: {said.decode(errors='replace')}")
 
 
 def _definitions(system: System) -> dict[str, Any]:

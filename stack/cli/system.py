@@ -1,20 +1,25 @@
 """The commands that start, stop and watch the system."""
 
 import json
+import os
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from stack import addresses, compose, launch, parts, scaling, services, status, stop
+from stack import addresses, compose, launch, own, parts, scaling, services, status, stop
 from stack.backing.postgres import ProvisionError
+from stack.backing.rabbitmq import BrokerError
 from stack.cli import following, show
 from stack.credentials import NoCredentialsError
 from stack.lock import BusyError
+from stack.ports import BIND
 from stack.supervisor import SupervisorError
 from stack.system import System
 from stack.tokens import SCOPES, as_json
@@ -31,7 +36,8 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    commands: list[Callable[..., None]] = [up, down, show_status, scale, token, env, logs, reset]
+    commands: list[Callable[..., None]] = [up, down, show_status, scale, run]
+    commands += [token, env, logs, reset]
     for command in commands:
         name = command.__name__.removeprefix("show_")
         app.command(name)(command)
@@ -62,6 +68,7 @@ def _told() -> Iterator[None]:
         compose.ComposeError,
         NoCredentialsError,
         ProvisionError,
+        BrokerError,
         SupervisorError,
         TimeoutError,
     ) as error:
@@ -148,6 +155,32 @@ def scale(
             raise compose.ComposeError("in containers each service has one instance")
         scaling.scale(system, service, count)
         show.note(f"{name}: {count} ready")
+
+
+def run(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Such as hello.py.")],
+    name: Annotated[
+        str | None, typer.Option(help="The name that it gives its Service: by default its file's.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="By default the first free of 8120 to 8129."),
+    ] = None,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="It may send commands, beside events NAME.*")
+    ] = False,
+) -> None:
+    """Run a service of your own against the running system, until Ctrl-C."""
+    with _told():
+        system = System.load()
+        if compose.chosen(system):
+            raise compose.ComposeError("weft run works with the native system, not with containers")
+        named = own.named(file, name)
+        listens = port or own.free_port(system)
+        service = own.admit(system, named, commands=commands)
+        environment = own.environment(system, service, listens)
+    show.note(f"{named} listens on http://{BIND}:{listens}; Ctrl-C ends it")
+    os.execve(sys.executable, [sys.executable, str(file)], environment)  # noqa: S606  # Ctrl-C is its own
 
 
 def token(
