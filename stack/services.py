@@ -33,7 +33,7 @@ class Service:
 
     `publishes` are the first words of the events that it may send; `shares_port` means that all its
     instances listen on one port; `signs` that it makes tokens of its own; `secrets` are handed
-    over as WEFT_<NAME>_FILE.
+    over as WEFT_<NAME>_FILE; `reads` are the parts that it asks for stored telemetry.
     """
 
     name: str
@@ -45,10 +45,11 @@ class Service:
     signs: bool = False
     secrets: tuple[str, ...] = ()
     shares_port: bool = False
+    reads: tuple[str, ...] = ()
 
 
 SERVICES: Final = (
-    Service(name="gateway", redis=True, signs=True, shares_port=True),
+    Service(name="gateway", redis=True, signs=True, shares_port=True, reads=("jaeger", "loki")),
     Service(name="orders", database=True, broker=True, publishes=("order",), commands=True),
     Service(name="inventory", database=True, broker=True, publishes=("stock", "product")),
     Service(
@@ -145,7 +146,7 @@ def environment(
 
 
 def _own(system: System, service: Service) -> dict[str, str]:
-    """What leads to its own secrets, and to no other's."""
+    """What leads to its own secrets and parts, and to no other's."""
     credentials = system.credentials
     own: dict[str, str] = {}
     if service.database:
@@ -156,6 +157,8 @@ def _own(system: System, service: Service) -> dict[str, str]:
         own["WEFT_REDIS_URL_FILE"] = str(credentials.path("valkey-url"))
     if service.signs:
         own["WEFT_SIGNING_KEY_FILE"] = str(credentials.path("token-key.pem"))
+    for part in service.reads:
+        own[f"WEFT_{part.upper()}_URL"] = system.ports.url(part)
     for secret in service.secrets:
         own[f"WEFT_{secret.upper().replace('-', '_')}_FILE"] = str(credentials.path(secret))
     return own

@@ -8,6 +8,10 @@ from services.gateway.api import routes
 from services.gateway.callers import Callers, Passport
 from services.gateway.keys import ApiKeys
 from services.gateway.limiter import Limiter
+from services.gateway.ops.api import Pages
+from services.gateway.ops.state import States
+from services.gateway.ops.stored import Stored
+from services.gateway.ops.visitor import Visitors
 from services.gateway.proxy import Proxy
 from weft.http import Authenticator, HttpClient, TokenSigner
 from weft.service import Service, run
@@ -15,6 +19,7 @@ from weft.settings import Duration, Secret, ServiceSettings, SettingsError
 
 MAX_LIST: Final = 32 << 20
 """Bytes of an answer of orders: 200 orders of 100 items with names of 200 characters."""
+_ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
@@ -23,6 +28,12 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     """Path of the public keys, which are shown at /.well-known/jwks.json too."""
     orders_url: str = "http://127.0.0.1:8101"
     inventory_url: str = "http://127.0.0.1:8102"
+    payments_url: str = "http://127.0.0.1:8103"
+    card_provider_url: str = "http://127.0.0.1:8108"
+    jaeger_url: str = "http://127.0.0.1:16686"
+    """Where /ops finds traces; the gateway is ready without."""
+    loki_url: str = "http://127.0.0.1:3100"
+    """Where /ops finds log lines; the gateway is ready without."""
     inner_timeout: Duration = 10.0
     """How long an inner service may take to answer."""
     redis_url: Secret | None = None
@@ -51,14 +62,37 @@ def build(settings: GatewaySettings) -> Service:
     )
     inventory = HttpClient(settings.inventory_url, name="inventory", timeout=settings.inner_timeout)
     callers = Callers(Authenticator(settings.jwks), ApiKeys.parse(settings.api_keys))
-    proxy = Proxy(Passport(_signer(settings)), limiter)
+    passport = Passport(_signer(settings))
+    proxy = Proxy(passport, limiter)
+    serve = routes(proxy, service.add(orders), service.add(inventory), jwks=Path(settings.jwks))
+    pages = Pages(
+        Visitors(callers, passport),
+        service.add(States(_asked(settings))),
+        service.add(Stored(settings.jaeger_url, settings.loki_url)),
+        proxy,
+    )
+    serve.include(pages.routes())
     service.serve(
-        routes(proxy, service.add(orders), service.add(inventory), jwks=Path(settings.jwks)),
+        serve,
         auth=callers,
         edge=True,
         reuse_port=True,
     )
     return service
+
+
+def _asked(settings: GatewaySettings) -> dict[str, str]:
+    """Return who is asked for their state, by name: the gateway itself, too."""
+    own = "127.0.0.1" if settings.bind in _ANY else settings.bind
+    return {
+        "gateway": f"http://{own}:{settings.port}",
+        "orders": settings.orders_url,
+        "inventory": settings.inventory_url,
+        "payments": settings.payments_url,
+        "card_provider": settings.card_provider_url,
+        "jaeger": settings.jaeger_url,
+        "loki": settings.loki_url,
+    }
 
 
 def _signer(settings: GatewaySettings) -> TokenSigner | None:

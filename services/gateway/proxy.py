@@ -24,14 +24,15 @@ class Proxy:
         """Return a handler for requests of `template`. Raises Problem 429, Unavailable (503)."""
 
         async def hand_on(request: Request) -> Reply[bytes]:
-            await self._admit(request.subject)
+            await self.admit(request.subject)
             bearer = self._passport.of(request.headers, request.identity)
             headers = {"Authorization": bearer} if bearer else {}
             return await forward(request, service, template, headers=headers)
 
         return hand_on
 
-    async def _admit(self, subject: str) -> None:
+    async def admit(self, subject: str) -> None:
+        """Count a request of `subject`; raise Problem 429 if it is one too many."""
         wait = await self._limiter.take(subject)
         if wait > 0.0:
             _refusals.add(1)

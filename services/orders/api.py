@@ -11,12 +11,20 @@ from services.orders.domain import Line, NotSellable, Status, replay
 from services.orders.fulfilment import decoded
 from services.orders.paging import cursor_after, order_before
 from services.orders.placement import Accepted, Placement, Wish
-from services.orders.views import OrderList, OrderView, summary, view
+from services.orders.views import (
+    OperatorsOrders,
+    OrderList,
+    OrderView,
+    operators,
+    summary,
+    view,
+)
 from weft.http import FieldError, Problem, ProblemDocument, Reply, Request, Routes
 from weft.postgres import Database, EventLog, KeyedRequest, KeyInProgress, KeyReused
 
 READ: Final = "orders:read"
 WRITE: Final = "orders:write"
+OPS: Final = "ops"
 
 Sku = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,40}$(?!\n)")]
 Token = Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=255)]
@@ -42,6 +50,10 @@ class OrderQuery(msgspec.Struct, frozen=True):
     status: Status | None = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     cursor: str | None = None
+
+
+class NewestQuery(msgspec.Struct, frozen=True):
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
 def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
@@ -115,6 +127,11 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
         shown = found[: query.limit]
         more = len(found) > query.limit
         return OrderList([summary(each) for each in shown], cursor_after(shown) if more else None)
+
+    @serve.get("/ops/orders", scope=OPS, listed=False)
+    async def newest(_: Request, query: NewestQuery) -> OperatorsOrders:
+        found = await store.newest(db, limit=query.limit)
+        return OperatorsOrders([operators(subject, order) for subject, order in found])
 
     return serve
 

@@ -88,6 +88,19 @@ async def page(
     return [_summary(row) for row in rows]
 
 
+async def newest(where: Executor, *, limit: int) -> list[tuple[str, Summary]]:
+    """Return the newest orders of all subjects, each after its subject."""
+    rows = await where.fetch(
+        """
+        SELECT subject, order_id, status, reason, items, total_minor, currency, trace_id,
+               placed_at, finished_at
+        FROM orders ORDER BY order_id DESC LIMIT $1
+        """,
+        limit,
+    )
+    return [(row["subject"], _summary(row)) for row in rows]
+
+
 async def active(where: Executor) -> int:
     """Return how many orders are not finished."""
     return int(await where.fetchval("SELECT count(*) FROM orders WHERE status = 'pending'"))

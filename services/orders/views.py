@@ -46,6 +46,23 @@ class OrderView(OrderSummary, frozen=True, kw_only=True):
     events: list[EventView]
 
 
+class OperatorsOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as an operator sees it: whose it is, and not what is in it."""
+
+    order_id: str
+    subject: str
+    status: Status
+    reason: Reason | None
+    total: Money
+    placed_at: datetime
+    finished_at: datetime | None
+    trace_id: str
+
+
+class OperatorsOrders(msgspec.Struct, frozen=True):
+    orders: list[OperatorsOrder]
+
+
 class OrderList(msgspec.Struct, frozen=True):
     orders: list[OrderSummary]
     next: str | None
@@ -80,6 +97,20 @@ def summary(order: Summary) -> OrderSummary:
         status=order.status,
         reason=order.reason,
         items=_items(order.items, order.currency),
+        total=_money(order.total_minor, order.currency),
+        placed_at=order.placed_at,
+        finished_at=order.finished_at,
+        trace_id=order.trace_id,
+    )
+
+
+def operators(subject: str, order: Summary) -> OperatorsOrder:
+    """Return an order as an operator sees it."""
+    return OperatorsOrder(
+        order_id=order.order_id,
+        subject=subject,
+        status=order.status,
+        reason=order.reason,
         total=_money(order.total_minor, order.currency),
         placed_at=order.placed_at,
         finished_at=order.finished_at,

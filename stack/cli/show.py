@@ -68,6 +68,7 @@ def welcome(ports: Ports, token: str, *, grafana: bool) -> None:
         ("RabbitMQ", "rabbitmq-management"),
     ):
         table.add_row(name, ports.url(part))
+    table.add_row("Operations", f"{ports.url('gateway')}/ops")
     table.add_row("Grafana", ports.url("grafana") if grafana else NO_GRAFANA)
     out.print()
     out.print(table)

@@ -26,8 +26,8 @@ Json = dict[str, Any]
 
 
 def openapi(routes: Iterable[Route], *, title: str, version: str) -> Json:
-    """Return the specification of `routes`, without the probes."""
-    shown = [route for route in routes if not route.probe]
+    """Return the specification of `routes`, without the probes and those that are not listed."""
+    shown = [route for route in routes if route.listed and not route.probe]
     schemas: Json = {}
     paths: dict[str, Json] = {}
     for route in sorted(shown, key=lambda r: r.path):
