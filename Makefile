@@ -47,6 +47,7 @@ lint: $(VENV)/.weft-dev
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary examples
 
 build: $(VENV)/.weft-run
 	@mkdir -p dist

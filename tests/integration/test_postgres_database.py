@@ -56,6 +56,17 @@ async def test_a_later_version_applies_only_what_is_new(database_url: str, schem
     await database.stop()
 
 
+async def test_a_schema_in_the_program_grows_at_its_end(database_url: str) -> None:
+    texts = ["CREATE TABLE books (id int)", "INSERT INTO books VALUES (1)"]
+    for schema in (texts[:1], texts):
+        database = Database(database_url, schema=schema)
+        await database.start()
+        await database.stop()
+    database = Database(database_url, schema=["CREATE TABLE books (id bigint)"])
+    with pytest.raises(MigrationError, match="service 0001_inline.sql has changed"):
+        await database.start()
+
+
 async def test_the_older_version_starts_beside_a_newer_schema(
     database_url: str, schema: Path
 ) -> None:

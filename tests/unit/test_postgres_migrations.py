@@ -35,3 +35,11 @@ def test_a_changed_text_has_another_checksum() -> None:
 def test_the_chassis_numbers_its_files_without_gaps() -> None:
     numbers = [one.number for one in migrations(CHASSIS)]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_texts_are_numbered_as_they_stand() -> None:
+    found = migrations(["CREATE TABLE a ()", "CREATE TABLE b ()"])
+    assert [(one.number, one.sql) for one in found] == [
+        (1, "CREATE TABLE a ()"),
+        (2, "CREATE TABLE b ()"),
+    ]

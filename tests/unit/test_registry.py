@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = re.compile(r"weft\.[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 NOT_TELEMETRY = re.compile(
     r"weft\.(events|commands|unrouted)(\..*)?"  # exchanges and queues
-    r"|weft\.(telemetry|http|messaging|postgres|service|health|errors|settings)(\..*)?"  # modules and loggers
+    r"|weft\.(telemetry|http|messaging|postgres|service|health)(\..*)?"  # modules and loggers
+    r"|weft\.(errors|settings)"  # modules
     r"|weft\.(edge|call)"  # keys of contexts
 )
 INSTRUMENTS = {
