@@ -63,7 +63,7 @@ async def test_a_schema_in_the_program_grows_at_its_end(database_url: str) -> No
         await database.start()
         await database.stop()
     database = Database(database_url, schema=["CREATE TABLE books (id bigint)"])
-    with pytest.raises(MigrationError, match="service 0001_inline.sql has changed"):
+    with pytest.raises(MigrationError, match=r"service 0001_inline\.sql has changed"):
         await database.start()
 
 
