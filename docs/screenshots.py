@@ -1,9 +1,9 @@
 """Takes the screenshots of README from a running system, in Chromium, signed in by the form.
 
-    python docs/screenshots.py        (needs `chromium` on the PATH, and a system started by weft up)
+    python docs/screenshots.py      (needs `chromium` on the PATH, and a system started by weft up)
 
 They go to docs/images/.
-"""
+"""  # noqa: INP001 - a script
 
 import asyncio
 import base64
