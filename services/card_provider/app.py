@@ -6,7 +6,6 @@ from services.card_provider.api import ApiKey, routes
 from services.card_provider.notices import Notices
 from weft import __version__
 from weft.http import HttpClient
-from weft.postgres import Database
 from weft.service import Service, run
 from weft.settings import Secret, ServiceSettings
 from weft.webhooks import check_secret
@@ -27,7 +26,7 @@ def build(settings: CardProviderSettings) -> Service:
     """Return the service, not yet started. Raises SettingsError for a wrong webhook secret."""
     check_secret(settings.webhook_secret, "WEFT_WEBHOOK_SECRET")
     service = Service("card_provider", settings, version=__version__)
-    db = service.add(Database(settings.database_url, schema=Path(__file__).with_name("schema")))
+    db = service.database(Path(__file__).with_name("schema"))
     client = HttpClient(settings.payments_url, name="payments", retries=0)
     service.add(Notices(db, client, settings.webhook_secret))
     service.serve(routes(db), auth=ApiKey(settings.card_provider_key))

@@ -1,6 +1,6 @@
 """The commands that inventory takes, the events that it sends, and what one makes of the other."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -9,8 +9,6 @@ from services.inventory.domain import NotReserved, State
 from weft.messaging import Command, Event, Incoming, outgoing
 from weft.postgres import Handlers, Outbox, Transaction
 from weft.telemetry import counter, fact, get_logger
-
-QUEUE: Final = "inventory.commands"
 
 OrderId = Annotated[str, Meta(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Sku = Annotated[str, Meta(pattern=domain.SKU_PATTERN)]

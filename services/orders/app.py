@@ -10,11 +10,10 @@ from services.orders import store
 from services.orders.api import routes
 from services.orders.catalogue import Catalogue, Inventory
 from services.orders.fulfilment import TIMER, Fulfilment
-from services.orders.handlers import BINDINGS, QUEUE, handlers
+from services.orders.handlers import handlers
 from services.orders.placement import Placement
 from weft.errors import Unavailable
 from weft.http import Authenticator
-from weft.messaging import Broker, Consumer, Publisher, ServiceTopology
 from weft.postgres import (
     Database,
     Deadlines,
@@ -22,8 +21,6 @@ from weft.postgres import (
     EventLog,
     IdempotencyKeys,
     Outbox,
-    Relay,
-    exactly_once,
 )
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings
@@ -59,9 +56,6 @@ def build(settings: OrdersSettings) -> Service:
             acquire_timeout=WAIT_FOR_CONNECTION,
         )
     )
-    broker = service.add(
-        Broker(settings.broker_url, ServiceTopology(service="orders", events=BINDINGS))
-    )
     inventory = service.add(
         Inventory(settings.inventory_url, name="inventory", timeout=ASK_INVENTORY)
     )
@@ -74,8 +68,7 @@ def build(settings: OrdersSettings) -> Service:
         repeat=settings.order_repeat,
     )
     placement = Placement(db, IdempotencyKeys(db), Catalogue(db, inventory), fulfilment)
-    service.add(Relay(db, Publisher(broker)))
-    service.add(Consumer(broker, QUEUE, exactly_once(db, QUEUE, handlers(fulfilment))))
+    service.messages(db, handlers(fulfilment))
     service.add(DeadlineScanner(db, {TIMER: fulfilment.due}))
     service.background("saga count", SagaCount(db).run)
     service.serve(routes(db, events, placement), auth=Authenticator(settings.jwks))

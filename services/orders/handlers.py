@@ -10,9 +10,6 @@ from weft.messaging import Incoming
 from weft.postgres import Handlers, Transaction
 from weft.telemetry import fact
 
-QUEUE: Final = "orders.events"
-BINDINGS: Final = ("stock.*", "payment.*", "product.set")
-
 _STOCK: Final = {
     messages.StockReserved: Signal.STOCK_RESERVED,
     messages.StockRejected: Signal.STOCK_REJECTED,

@@ -8,28 +8,16 @@ from typing import Final
 from services.payments import store
 from services.payments.api import routes
 from services.payments.caller import CONCURRENCY, Caller
-from services.payments.messages import (
-    QUEUE,
-    AuthorizePayment,
-    Book,
-    CapturePayment,
-    VoidPayment,
-    handlers,
-)
+from services.payments.messages import Book, handlers
 from services.payments.provider import Provider
 from weft import __version__
 from weft.errors import Unavailable
 from weft.http import BreakerPolicy, HttpClient
-from weft.messaging import Broker, Consumer, Publisher, ServiceTopology
-from weft.postgres import Database, Relay, exactly_once
+from weft.postgres import Database
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings
 from weft.telemetry import gauge
 from weft.webhooks import check_secret
-
-TOPOLOGY: Final = ServiceTopology(
-    service="payments", commands=[AuthorizePayment, CapturePayment, VoidPayment]
-)
 
 COUNT_EVERY: Final = 5.0
 """Seconds between two counts of open calls."""
@@ -54,9 +42,7 @@ def build(settings: PaymentsSettings) -> Service:
     """Return the service, not yet started. Raises SettingsError for a wrong webhook secret."""
     check_secret(settings.webhook_secret, "WEFT_WEBHOOK_SECRET")
     service = Service("payments", settings, version=__version__)
-    db = service.add(Database(settings.database_url, schema=Path(__file__).with_name("schema")))
-    broker = service.add(Broker(settings.broker_url, TOPOLOGY))
-    service.add(Relay(db, Publisher(broker)))
+    db = service.database(Path(__file__).with_name("schema"))
     client = service.add(
         HttpClient(
             settings.card_provider_url,
@@ -77,17 +63,7 @@ def build(settings: PaymentsSettings) -> Service:
             call_timeout=settings.card_provider_timeout,
         )
     )
-    take = handlers(book)
-    service.add(
-        Consumer(
-            broker,
-            QUEUE,
-            exactly_once(db, QUEUE, take),
-            concurrency=6,
-            endless=take.endless,
-            resume_check=db.check,
-        )
-    )
+    service.messages(db, handlers(book), concurrency=6)
     service.background("open calls", lambda: _count_calls(db))
     service.serve(routes(db, book, [settings.webhook_secret]))
     return service

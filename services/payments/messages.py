@@ -11,7 +11,6 @@ from weft.messaging import Command, Event, Incoming, outgoing
 from weft.postgres import Database, EventLog, Handlers, Outbox, Transaction
 from weft.telemetry import counter, current_carrier, fact
 
-QUEUE: Final = "payments.commands"
 OPENED: Final = "provider calls"
 """Emitted in this process after a call of the provider was committed."""
 
