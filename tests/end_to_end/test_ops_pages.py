@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import Caller
-from tests.end_to_end.outside import Answer, Door, an_order, is_problem
+from tests.end_to_end.outside import Answer, Door, Running, an_order, is_problem
 
 HTML = {"Accept": "text/html"}
 SECONDS = 30
@@ -126,6 +126,17 @@ async def test_only_the_scope_opens_the_pages(caller: Caller, stranger: Door) ->
     for path in ("/ops", f"/ops/traces/{uuid.uuid4().hex}"):
         is_problem(await stranger.get(path), 401)
         is_problem(await caller().get(path), 403)
+
+
+async def test_orders_tells_of_all_users_to_operators_alone_and_only_inside(
+    system: Running, caller: Caller, operator: Door
+) -> None:
+    is_problem(await operator.get("/ops/orders"), 404)
+    operator.url = system.url("orders")
+    assert (await operator.get("/ops/orders?limit=1")).status == 200
+    anybody = caller()
+    anybody.url = system.url("orders")
+    is_problem(await anybody.get("/ops/orders"), 403)
 
 
 async def test_a_trace_that_nobody_has_is_not_found(operator: Door) -> None:

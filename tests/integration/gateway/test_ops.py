@@ -132,6 +132,13 @@ async def test_who_is_not_signed_in_gets_the_form_that_leads_back(alone: Gateway
     assert f'value="{PAGE}"'.encode() in page
 
 
+async def test_who_follows_another_sites_link_may_be_signed_in_already(alone: Gateway) -> None:
+    """Their browser sends no SameSite=Strict cookie then, but does with the page's own link."""
+    headers = HTML | {"Sec-Fetch-Site": "cross-site"}
+    _, page, _ = await alone.ask("GET", PAGE, headers=headers)
+    assert f'Already signed in? <a href="{PAGE}">'.encode() in page
+
+
 async def test_signing_out_takes_the_cookie_away(alone: Gateway) -> None:
     status, _, headers = await alone.ask("POST", "/ops/sign-out", headers={}, allow_redirects=False)
     assert status == 303
