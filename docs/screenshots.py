@@ -12,7 +12,6 @@ import shutil
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -39,7 +38,17 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-port=0",
 )
-PAYMENTS = ("tok_declined", "tok_ok", "tok_ok", "tok_flaky", "tok_ok")
+ORDERS = (
+    ("alice", "SKU-0002", 3, "tok_ok"),
+    ("bob", "SKU-0001", 1, "tok_ok"),
+    ("carol", "SKU-0004", 2, "tok_slow"),
+    ("alice", "SKU-0003", 5, "tok_declined"),
+    ("dave", "SKU-0001", 1, "tok_flaky"),
+    ("carol", "SKU-0005", 1000, "tok_ok"),
+    ("bob", "SKU-0002", 2, "tok_ok"),
+    ("erin", "SKU-0001", 4, "tok_ok"),
+)
+"""Who orders what, and how they pay."""
 
 
 class Browser:
@@ -147,14 +156,16 @@ async def sign_in(browser: Browser, url: str, token: str) -> None:
 
 
 async def place(backends: Backends) -> str:
-    """Place some orders; return the trace of the last, once it is whole."""
-    shop = backends.gateway(f"demo-{uuid.uuid4().hex[:6]}", ["orders:write"])
-    for payment in PAYMENTS:
-        placed = await shop.place("SKU-0001", 2, payment)
+    """Place the orders; return the trace of the last, once it is whole."""
+    trace_id = ""
+    for user, sku, quantity, payment in ORDERS:
+        shop = backends.gateway(user, ["orders:write"])
+        placed = await shop.place(sku, quantity, payment)
         async for _ in shop.follow(placed.order_id):
             pass
-    await backends.jaeger.settled(placed.trace_id)
-    return placed.trace_id
+        trace_id = placed.trace_id
+    await backends.jaeger.settled(trace_id)
+    return trace_id
 
 
 async def main() -> None:
