@@ -44,6 +44,13 @@ class Credentials:
             self.file(f"{service}.broker-url", self.broker_url(service, VHOST))
         self.file("valkey-url", self.redis_url())
 
+    def remove(self, service: str) -> None:
+        """Delete the secrets of a service that `make` has made."""
+        for name in (f"postgres-{service}", f"rabbitmq-{service}"):
+            self.path(name).unlink(missing_ok=True)
+        for kind in ("database", "broker"):
+            self.path(f"{service}.{kind}-url").unlink(missing_ok=True)
+
     def exist(self) -> bool:
         return self.jwks_path.exists()
 

@@ -52,17 +52,36 @@ def admit(system: System, name: str, *, commands: bool) -> Service:
     It may send events that begin with its name; commands too, if `commands`. What is there stays.
     Raises SupervisorError, BusyError, ProvisionError, BrokerError.
     """
-    if not Supervisor(system.home).answers():
-        raise SupervisorError("the system does not run: start it with `weft up`")
-    found = parts.find("postgres")
-    if found is None:
-        raise SupervisorError("PostgreSQL was there, and cannot be found now")
+    found = _server(system)
     service = Service(name=name, database=True, broker=True, publishes=(name,), commands=commands)
     with lock(system.home):
         system.credentials.make([name])
         postgres.add(system, found, name)
         rabbitmq.add(system, service)
     return service
+
+
+def forget(system: System, name: str) -> None:
+    """Delete what the service has: queues and dead letters, database, secrets.
+
+    Raises SettingsError where there is no such service; else as `admit` does.
+    """
+    if not system.credentials.path(f"rabbitmq-{named(Path(name), name)}").exists():
+        raise SettingsError(f"{name}: expected a service that `weft run` has run")
+    found = _server(system)
+    with lock(system.home):
+        rabbitmq.remove(system, name)
+        postgres.remove(system, found, name)
+        system.credentials.remove(name)
+
+
+def _server(system: System) -> parts.Found:
+    if not Supervisor(system.home).answers():
+        raise SupervisorError("the system does not run: start it with `weft up`")
+    found = parts.find("postgres")
+    if found is None:
+        raise SupervisorError("PostgreSQL was there, and cannot be found now")
+    return found
 
 
 def environment(

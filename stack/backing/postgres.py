@@ -103,6 +103,12 @@ def add(system: System, found: Found, name: str) -> None:
     _execute(system, found, script_of(system, found.version, [name]))
 
 
+def remove(system: System, found: Found, name: str) -> None:
+    """Drop role and database `name`, and end what is connected to it."""
+    drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE);\nDROP ROLE IF EXISTS {name};\n"
+    _execute(system, found, f"SET client_min_messages = warning;\n{drop}")
+
+
 def _execute(system: System, found: Found, script: str) -> None:
     url = system.credentials.database_url(ADMIN, "postgres").split("@")[1]
     _run(

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from stack.credentials import ADMIN, MONITORING, VHOST
 from stack.home import ROOT, write, write_json
@@ -90,27 +91,39 @@ def add(system: System, service: Service) -> None:
     """Make the service's user, or set its rights anew, on the running node. Raises BrokerError."""
     definition = _user(service.name, system.credentials.password(f"rabbitmq-{service.name}"), [])
     rights = f"{VHOST}/{service.name}"
-    _put(system, f"users/{service.name}", definition)
-    _put(system, f"permissions/{rights}", _service_permission(service))
-    _put(system, f"topic-permissions/{rights}", _topic_permission(service))
+    _ask(system, "PUT", f"users/{service.name}", definition)
+    _ask(system, "PUT", f"permissions/{rights}", _service_permission(service))
+    _ask(system, "PUT", f"topic-permissions/{rights}", _topic_permission(service))
 
 
-def _put(system: System, path: str, body: dict[str, Any]) -> None:
+def remove(system: System, name: str) -> None:
+    """Delete a service's user, its exchange, and its queues with what is in them. BrokerError."""
+    _ask(system, "DELETE", f"users/{name}")
+    for queue in json.loads(_ask(system, "GET", f"queues/{VHOST}?columns=name")):
+        if queue["name"].startswith(f"{name}."):
+            _ask(system, "DELETE", f"queues/{VHOST}/{quote(queue['name'], safe='')}")
+    _ask(system, "DELETE", f"exchanges/{VHOST}/{name}.direct")
+
+
+def _ask(system: System, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+    """Ask the management API as its administrator; what is to be deleted may be gone already."""
     password = system.credentials.password(f"rabbitmq-{ADMIN}")
     credentials = base64.b64encode(f"{ADMIN}:{password}".encode()).decode("ascii")
     headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
     port = system.ports.of("rabbitmq-management")
     connection = http.client.HTTPConnection(BIND, port, timeout=_ANSWER_SECONDS)
     try:
-        connection.request("PUT", f"/api/{path}", json.dumps(body), headers)
+        connection.request(method, f"/api/{path}", json.dumps(body) if body else None, headers)
         answer = connection.getresponse()
         said = answer.read()
     except (OSError, http.client.HTTPException) as error:
         raise BrokerError(f"RabbitMQ does not answer: {type(error).__name__}") from None
     finally:
         connection.close()
-    if answer.status not in (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT):
+    gone = method == "DELETE" and answer.status == HTTPStatus.NOT_FOUND
+    if answer.status >= HTTPStatus.BAD_REQUEST and not gone:
         raise BrokerError(f"RabbitMQ answered {answer.status}: {said.decode(errors='replace')}")
+    return said
 
 
 def _definitions(system: System) -> dict[str, Any]:

@@ -36,7 +36,7 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    commands: list[Callable[..., None]] = [up, down, show_status, scale, run]
+    commands: list[Callable[..., None]] = [up, down, show_status, scale, run, forget]
     commands += [token, env, logs, reset]
     for command in commands:
         name = command.__name__.removeprefix("show_")
@@ -181,6 +181,18 @@ def run(
         environment = own.environment(system, service, listens)
     show.note(f"{named} listens on http://{BIND}:{listens}; Ctrl-C ends it")
     os.execve(sys.executable, [sys.executable, str(file)], environment)  # noqa: S606  # Ctrl-C is its own
+
+
+def forget(
+    name: Annotated[str, typer.Argument(help="A service that `weft run` has run.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete the queues and the database of a service of your own."""
+    with _told():
+        if not yes and not typer.confirm(f"Delete all messages and data of {name}?"):
+            raise typer.Exit(FAILED)
+        own.forget(System.load(), name)
+        show.note(f"nothing of {name} is left")
 
 
 def token(

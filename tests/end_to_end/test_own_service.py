@@ -243,11 +243,16 @@ def test_it_is_given_none_of_the_systems_secrets(hello: Own) -> None:
     assert not {name for name in names if name.startswith("WEFT_ORDERS_DATABASE")}
 
 
+def hello_as(file: Path) -> Path:
+    """Write the example as a service of another name."""
+    file.write_text(HELLO.read_text().replace('"hello', f'"{file.stem}'))
+    return file
+
+
 async def test_ctrl_c_drains_it_and_what_it_accepted_is_counted_once(
     system: Running, backends: Backends, tmp_path: Path
 ) -> None:
-    file = tmp_path / "second.py"
-    file.write_text(HELLO.read_text().replace('"hello', '"second'))
+    file = hello_as(tmp_path / "second.py")
     names = [somebody() for _ in range(60)]
     accepted = []
 
@@ -274,6 +279,31 @@ async def test_ctrl_c_drains_it_and_what_it_accepted_is_counted_once(
 
         await eventually(all_counted, "every accepted greeting")
         assert own.interrupt() == 0
+    assert system.weft("forget", "second", "--yes").returncode == 0
+
+
+async def test_what_is_forgotten_leaves_nothing_behind(
+    system: Running, backends: Backends, tmp_path: Path
+) -> None:
+    with run(system, hello_as(tmp_path / "third.py"), tmp_path / "output") as own:
+        await greet(backends, own, somebody())
+        assert own.interrupt() == 0
+    done = system.weft("forget", "third", "--yes")
+    assert done.returncode == 0, done.stderr
+
+    credentials = backends.system.credentials
+    for kind in ("queues", "exchanges", "permissions"):
+        path = f"/api/{kind}/{VHOST}" if kind != "permissions" else "/api/permissions"
+        async with backends.session.get(credentials.management_url() + path) as answer:
+            assert "third" not in await answer.text()
+    admin = await asyncpg.connect(credentials.database_url("weft_admin", "postgres"))
+    try:
+        names = "SELECT datname FROM pg_database UNION ALL SELECT rolname FROM pg_roles"
+        assert "third" not in {row[0] for row in await admin.fetch(names)}
+    finally:
+        await admin.close()
+    assert not [one.name for one in backends.system.home.secrets.iterdir() if "third" in one.name]
+    assert system.weft("forget", "third", "--yes").returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,11 @@ def test_the_first_free_port_is_taken_and_without_one_all_are_named(
         with pytest.raises(PortsTakenError) as error:
             own.free_port(system)
     assert len(error.value.taken) == 2
+
+
+@pytest.mark.parametrize("name", ["hello.py", "../hello", "orders", "nobody", ""])
+def test_only_a_service_of_ones_own_is_forgotten(system: System, name: str) -> None:
+    with pytest.raises(SettingsError):
+        own.forget(system, name)
+    assert system.credentials.path("rabbitmq-hello").exists()
+    assert system.credentials.path("rabbitmq-orders").exists()
