@@ -80,8 +80,12 @@ def run(system: Running, file: Path, output: Path) -> Iterator[Own]:
 
 @pytest.fixture(scope="module")
 def hello(system: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    """The example; a system that did not know it before has no more of it, nor of its dead."""
+    mine = not Stack.load(system.environment).credentials.path("hello.broker-url").exists()
     with run(system, HELLO, tmp_path_factory.mktemp("hello") / "output") as own:
         yield own
+    if mine:
+        assert system.weft("forget", "hello", "--yes").returncode == 0
 
 
 @pytest.fixture
