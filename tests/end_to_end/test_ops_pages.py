@@ -32,20 +32,13 @@ async def stored(operator: Door, trace_id: str) -> dict[str, Any]:
         while True:
             answer = await operator.get(f"/ops/traces/{trace_id}")
             if answer.status == 200 and answer.json["whole"]:
-                messages = [line["message"] for span in flat(answer.json) for line in span["logs"]]
+                messages = [
+                    line["message"] for span in answer.json["spans"] for line in span["logs"]
+                ]
                 if "order finished" in messages:
                     told: dict[str, Any] = answer.json
                     return told
             await asyncio.sleep(0.25)
-
-
-def flat(trace: dict[str, Any]) -> list[dict[str, Any]]:
-    waiting, found = list(trace["spans"]), []
-    while waiting:
-        span = waiting.pop()
-        found.append(span)
-        waiting += span["children"]
-    return found
 
 
 async def html(operator: Door, path: str) -> str:
@@ -67,6 +60,11 @@ async def test_an_orders_trace_has_its_spans_in_order_with_its_log_lines_between
     told = await stored(operator, trace_id)
     assert {"gateway", "orders", "inventory", "payments", "card_provider"} <= set(told["services"])
     assert told["logs_missing"] is None
+    assert len(told["spans"]) == told["span_count"]
+    ids = [span["span_id"] for span in told["spans"]]
+    for at, span in enumerate(told["spans"]):
+        assert (span["parent_id"] is None) == (at == 0)
+        assert at == 0 or span["parent_id"] in ids[:at], "parents come first"
 
     page = await html(operator, f"/ops/traces/{trace_id}")
     assert trace_id in page

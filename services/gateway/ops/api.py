@@ -28,6 +28,8 @@ _OURS: Final = re.compile(r"/ops(/traces/[0-9a-fA-F]{32})?")
 _FORM: Final = "application/x-www-form-urlencoded"
 _FORM_FIELDS: Final = 4
 _UNAUTHENTICATED: Final = 401
+MOST_AT_ONCE: Final = 4
+"""Traces in hand: each may take some hundred MiB for a moment."""
 _STRANGERS: Final = ""
 """Whose rate limit those share who sign in: no subject is empty."""
 
@@ -47,6 +49,7 @@ class Pages:
         self._states = states
         self._stored = stored
         self._proxy = proxy
+        self._traces_in_hand = 0
 
     def routes(self) -> Routes:
         """Return the routes. Who calls is asked here, since a cookie may tell it too."""
@@ -99,7 +102,16 @@ class Pages:
 
     async def _trace(self, request: Request, visitor: Visitor) -> Answer:
         wanted = _trace_id(request.path["trace_id"].lower())
-        trace = await self._stored.trace(wanted)
+        if self._traces_in_hand >= MOST_AT_ONCE:
+            raise busy("Other traces are being shown at the moment.")
+        self._traces_in_hand += 1
+        try:
+            return await self._shown(request, visitor, wanted)
+        finally:
+            self._traces_in_hand -= 1
+
+    async def _shown(self, request: Request, visitor: Visitor, trace_id: str) -> Answer:
+        trace = await self._stored.trace(trace_id)
         if trace is None:
             detail = "Jaeger has no such trace. Spans are stored about 2 s after their end."
             raise Problem(404, detail=detail)
@@ -139,7 +151,14 @@ def _drawn(trace: Trace, lines: list[LogLine], missing: str, subject: str) -> by
 
 
 def _plain(trace: Trace, lines: list[LogLine], missing: str) -> dict[str, Any]:
-    return {**to_json(trace, forest(trace, lines)), "logs_missing": missing or None}
+    """Return the trace with its spans in a list, parents first: a tree may be too deep for JSON."""
+    told = to_json(trace, forest(trace, lines))
+    waiting, spans = told["spans"][::-1], []
+    while waiting:
+        span = waiting.pop()
+        waiting += span.pop("children")[::-1]
+        spans.append(span)
+    return {**told, "spans": spans, "logs_missing": missing or None}
 
 
 async def _style(_: Request) -> Answer:

@@ -1,5 +1,6 @@
 """The operators' pages where Jaeger and Loki are away, or answer what they should not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,35 @@ async def test_a_trace_is_shown_without_log_lines_while_loki_refuses(tmp_path: P
             assert b"Log lines are missing: loki: it answered 500" in page
 
 
+async def test_more_traces_than_can_be_in_hand_at_once_are_asked_to_come_again(
+    tmp_path: Path,
+) -> None:
+    held = asyncio.Event()
+    async with TestServer(_backends(held=held)) as server:
+        url = str(server.make_url("")).rstrip("/")
+        async with Gateway.running(tmp_path, WEFT_JAEGER_URL=url, WEFT_LOKI_URL=url) as gateway:
+            ops = gateway.bearer("eve", "ops")
+            asked = [asyncio.create_task(gateway.ask("GET", PAGE, headers=ops)) for _ in range(6)]
+            refused, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED, timeout=3)
+            assert refused
+            held.set()
+            statuses = sorted([status for status, _, _ in await asyncio.gather(*asked)])
+            assert statuses == [200, 200, 200, 200, 503, 503]
+
+
+async def test_a_trace_of_any_depth_is_shown(tmp_path: Path) -> None:
+    async with TestServer(_backends(spans=4000)) as server:
+        url = str(server.make_url("")).rstrip("/")
+        async with Gateway.running(tmp_path, WEFT_JAEGER_URL=url, WEFT_LOKI_URL=url) as gateway:
+            ops = gateway.bearer("eve", "ops")
+            status, told, _ = await gateway.ask("GET", PAGE, headers=ops)
+            assert (status, len(told["spans"])) == (200, 4000)
+            assert told["spans"][-1]["parent_id"] == told["spans"][-2]["span_id"]
+            status, page, _ = await gateway.ask("GET", PAGE, headers=ops | HTML)
+            assert status == 200
+            assert b"Only the first 3000 rows are shown." in page
+
+
 async def test_what_is_no_trace_is_a_problem_of_jaegers(tmp_path: Path) -> None:
     async with TestServer(_backends(jaeger="[1]")) as server:
         url = str(server.make_url("")).rstrip("/")
@@ -187,12 +217,19 @@ async def test_what_is_no_trace_is_a_problem_of_jaegers(tmp_path: Path) -> None:
             assert "jaeger is away: its answer is no trace" in problem["detail"]
 
 
-def _backends(*, jaeger: str | None = None, loki: int = 200) -> web.Application:
-    span = {"traceID": TRACE, "spanID": "b7ad6b7169203331", "processID": "p1"}
-    span |= {"operationName": "GET /", "startTime": 1795446520382803, "duration": 3000}
-    trace = {"traceID": TRACE, "spans": [span], "processes": {"p1": {"serviceName": "shop"}}}
+def _backends(
+    *,
+    jaeger: str | None = None,
+    loki: int = 200,
+    held: asyncio.Event | None = None,
+    spans: int = 1,
+) -> web.Application:
+    chain = [_span(depth) for depth in range(spans)]
+    trace = {"traceID": TRACE, "spans": chain, "processes": {"p1": {"serviceName": "shop"}}}
 
     async def traces(_: web.Request) -> web.Response:
+        if held is not None:
+            await held.wait()
         if jaeger is not None:
             return web.Response(text=jaeger)
         return web.json_response({"data": [trace]})
@@ -204,3 +241,17 @@ def _backends(*, jaeger: str | None = None, loki: int = 200) -> web.Application:
     app.router.add_get("/api/traces/{trace_id}", traces)
     app.router.add_get("/loki/api/v1/query_range", lines)
     return app
+
+
+def _span(depth: int) -> dict[str, Any]:
+    """One of a chain of spans, each the child of the one before."""
+    parent = {"refType": "CHILD_OF", "traceID": TRACE, "spanID": f"{depth:016x}"}
+    return {
+        "traceID": TRACE,
+        "spanID": f"{depth + 1:016x}",
+        "processID": "p1",
+        "operationName": "GET /",
+        "startTime": 1795446520382803 + depth,
+        "duration": 3000,
+        "references": [parent] if depth else [],
+    }
