@@ -1,8 +1,10 @@
 import asyncio
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientConnectorError
 
 from tests.integration.gateway.kit import API_KEY, Gateway, until
 
@@ -205,8 +207,11 @@ async def test_gateways_share_their_port_and_one_that_leaves_takes_no_request_wi
         async def keep_asking() -> list[int]:
             codes: list[int] = []
             while len(codes) < 100 or gateway.processes[0].poll() is None:
-                status, _, _ = await gateway.ask("GET", "/v1/orders")
-                codes.append(status)
+                # The kernel may refuse a handshake at the very moment a listener closes: no
+                # request was sent then, and whoever connects again loses nothing.
+                with suppress(ClientConnectorError):
+                    status, _, _ = await gateway.ask("GET", "/v1/orders")
+                    codes.append(status)
             return codes
 
         asking = asyncio.gather(*(keep_asking() for _ in range(4)))
