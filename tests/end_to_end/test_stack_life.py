@@ -128,6 +128,12 @@ def test_the_printed_command_places_an_order(own: Own) -> None:
     assert json.loads(said.stdout)["status"] == "pending"
 
 
+def test_the_whole_system_is_small_after_its_start(started: Own) -> None:
+    last = started.weft("status", "--total").stdout.strip().splitlines()[-1]
+    mebibytes = int(last.split()[-2])
+    assert 200 < mebibytes < 1126, last
+
+
 def test_everything_is_stopped_even_when_the_supervisor_was_killed(started: Own) -> None:
     [supervisor] = [one for one in processes.marked(started.home) if not _is_program(one)]
     supervisor.process.send_signal(signal.SIGKILL)
