@@ -4,7 +4,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
 
 import msgspec
 from opentelemetry import trace
@@ -16,6 +16,27 @@ _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICA
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
+class Line(NamedTuple):
+    """A record on its way to the console; `time` in nanoseconds since the epoch."""
+
+    time: int
+    level: str
+    name: str
+    message: str
+    facts: Mapping[str, Any]
+    exc: BaseException | None
+
+    @property
+    def when(self) -> datetime:
+        """The time in UTC."""
+        return datetime.fromtimestamp(self.time / 1e9, UTC)
+
+    @property
+    def stack(self) -> str:
+        """The exception as Python prints it; empty without one."""
+        return "".join(traceback.format_exception(self.exc)) if self.exc else ""
+
+
 class Console:
     """Writes records to `stream` in one style."""
 
@@ -25,62 +46,38 @@ class Console:
         self._style = style
         self._stream = stream
 
-    def write(
-        self,
-        time_ns: int,
-        level: str,
-        name: str,
-        message: str,
-        facts: Mapping[str, Any],
-        exc: BaseException | None,
-        ctx: Context,
-    ) -> None:
+    def write(self, line: Line, ctx: Context) -> None:
         """Write one record; a console that went away (a closed pipe) is nobody's problem."""
         if self._style == "off":
             return
         span = trace.get_current_span(ctx).get_span_context()
-        trace_id = f"{span.trace_id:032x}" if span.is_valid else None
+        trace_id = f"{span.trace_id:032x}" if span.is_valid else ""
         render = _text if self._style == "text" else _json
         try:
-            self._stream.write(render(time_ns, level, name, message, facts, exc, trace_id))
+            self._stream.write(render(line, trace_id))
             self._stream.flush()
         except (OSError, ValueError):
             self._style = "off"
 
 
-def _stack(exc: BaseException) -> str:
-    return "".join(traceback.format_exception(exc))
-
-
-def _json(
-    time_ns: int,
-    level: str,
-    name: str,
-    message: str,
-    facts: Mapping[str, Any],
-    exc: BaseException | None,
-    trace_id: str | None,
-) -> str:
-    when = datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="milliseconds")
-    record = {"time": when, "level": level, "logger": name, "message": message, **facts}
+def _json(line: Line, trace_id: str) -> str:
+    record = {
+        "time": line.when.isoformat(timespec="milliseconds"),
+        "level": line.level,
+        "logger": line.name,
+        "message": line.message,
+        **line.facts,
+    }
     if trace_id:
         record["trace_id"] = trace_id
-    if exc:
-        record["exception"] = _stack(exc)
+    if line.exc:
+        record["exception"] = line.stack
     return _encode(record).decode() + "\n"
 
 
-def _text(
-    time_ns: int,
-    level: str,
-    name: str,
-    message: str,
-    facts: Mapping[str, Any],
-    exc: BaseException | None,
-    trace_id: str | None,
-) -> str:
-    when = datetime.fromtimestamp(time_ns / 1e9, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
-    shown = " ".join(f"\033[2m{key}=\033[0m{value}" for key, value in facts.items())
+def _text(line: Line, trace_id: str) -> str:
+    when = line.when.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    shown = " ".join(f"\033[2m{key}=\033[0m{value}" for key, value in line.facts.items())
     tail = f" \033[2m{trace_id[:8]}\033[0m" if trace_id else ""
-    line = f"{when} \033[{_COLOURS[level]}m{level:<7}\033[0m {name}: {message} {shown}{tail}\n"
-    return line + _stack(exc) if exc else line
+    level = f"\033[{_COLOURS[line.level]}m{line.level:<7}\033[0m"
+    return f"{when} {level} {line.name}: {line.message} {shown}{tail}\n{line.stack}"

@@ -13,7 +13,7 @@ from opentelemetry import context as otel_context
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
 from opentelemetry.context import Context
 
-from weft.telemetry.console import Console
+from weft.telemetry.console import Console, Line
 
 _SEVERITIES = {
     "DEBUG": SeverityNumber.DEBUG,
@@ -65,7 +65,7 @@ def emit(
             exception=exc,
         )
     )
-    _console.write(now, level, name, message, facts, exc, ctx)
+    _console.write(Line(now, level, name, message, facts, exc), ctx)
 
 
 class Log:
