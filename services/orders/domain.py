@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import ClassVar, Final, Literal, assert_never
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
@@ -112,7 +112,10 @@ EVENTS: Final[dict[str, type[OrderEvent]]] = {
 
 
 class Stock(Enum):
-    """What orders knows of its reservation. `CANCELLING`: release asked for, outcome unknown."""
+    """What orders knows of its reservation. `CANCELLING`: release asked for, outcome unknown.
+
+    `PLEDGED`: reserved for a payment that is being captured, so it can only be committed.
+    """
 
     REQUESTED = "requested"
     RESERVED = "reserved"
@@ -120,14 +123,19 @@ class Stock(Enum):
     CANCELLING = "cancelling"
     RELEASING = "releasing"
     RELEASED = "released"
+    PLEDGED = "pledged"
     COMMITTING = "committing"
     COMMITTED = "committed"
 
 
 class Payment(Enum):
-    """What orders knows of its payment. `CANCELLING`: voiding asked for, outcome unknown."""
+    """What orders knows of its payment. `CANCELLING`: voiding asked for, outcome unknown.
+
+    `NONE` was not asked for yet, `NEVER` will not be.
+    """
 
     NONE = "none"
+    NEVER = "never"
     REQUESTED = "requested"
     DECLINED = "declined"
     CANCELLING = "cancelling"
@@ -135,6 +143,45 @@ class Payment(Enum):
     VOIDED = "voided"
     CAPTURING = "capturing"
     CAPTURED = "captured"
+
+
+# The saga. Both facets hear every event; where one has no line for it, it stays as it is. Replies
+# overtake each other: a hold that is heard of after its undoing is undone once more.
+STOCK: Final[dict[tuple[Stock, type[OrderEvent]], Stock]] = {
+    (Stock.REQUESTED, StockReserved): Stock.RESERVED,
+    (Stock.REQUESTED, StockRejected): Stock.REJECTED,
+    (Stock.REQUESTED, DeadlinePassed): Stock.CANCELLING,
+    (Stock.RESERVED, PaymentAuthorized): Stock.PLEDGED,
+    (Stock.RESERVED, PaymentDeclined): Stock.RELEASING,
+    (Stock.RESERVED, DeadlinePassed): Stock.RELEASING,
+    (Stock.PLEDGED, PaymentCaptured): Stock.COMMITTING,
+    (Stock.COMMITTING, StockCommitted): Stock.COMMITTED,
+    (Stock.CANCELLING, StockReserved): Stock.RELEASING,
+    (Stock.CANCELLING, StockRejected): Stock.REJECTED,
+    (Stock.CANCELLING, StockReleased): Stock.RELEASED,
+    (Stock.RELEASING, StockReleased): Stock.RELEASED,
+    (Stock.RELEASED, StockReserved): Stock.RELEASING,
+}
+PAYMENT: Final[dict[tuple[Payment, type[OrderEvent]], Payment]] = {
+    (Payment.NONE, StockReserved): Payment.REQUESTED,
+    (Payment.NONE, StockRejected): Payment.NEVER,
+    (Payment.NONE, DeadlinePassed): Payment.NEVER,
+    (Payment.REQUESTED, PaymentAuthorized): Payment.CAPTURING,
+    (Payment.REQUESTED, PaymentDeclined): Payment.DECLINED,
+    (Payment.REQUESTED, DeadlinePassed): Payment.CANCELLING,
+    (Payment.CAPTURING, PaymentCaptured): Payment.CAPTURED,
+    (Payment.CANCELLING, PaymentAuthorized): Payment.VOIDING,
+    (Payment.CANCELLING, PaymentDeclined): Payment.DECLINED,
+    (Payment.CANCELLING, PaymentVoided): Payment.VOIDED,
+    (Payment.VOIDING, PaymentVoided): Payment.VOIDED,
+    (Payment.VOIDED, PaymentAuthorized): Payment.VOIDING,
+}
+FAILURES: Final[dict[type[OrderEvent], Reason]] = {
+    StockRejected: "out_of_stock",
+    PaymentDeclined: "payment_declined",
+    DeadlinePassed: "timed_out",
+}
+"""What turns an order back, and why; the first reason counts."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,63 +228,18 @@ def evolve(order: Order, event: OrderEvent) -> Order:
     match event:
         case OrderPlaced():
             raise ValueError("an order is placed once")
-        case DeadlinePassed():
-            return _fail(order, "timed_out")
         case OrderConfirmed():
             return msgspec.structs.replace(order, outcome="confirmed")
         case OrderRejected():
             return msgspec.structs.replace(order, outcome="rejected")
-        case StockReserved() | StockRejected() | StockReleased() | StockCommitted():
-            return _evolve_stock(order, event)
-        case PaymentAuthorized() | PaymentDeclined() | PaymentCaptured() | PaymentVoided():
-            return _evolve_payment(order, event)
         case _:
-            assert_never(event)
-
-
-def _evolve_stock(
-    order: Order, event: StockReserved | StockRejected | StockReleased | StockCommitted
-) -> Order:
-    match event:
-        case StockReserved() if order.failure:
-            return msgspec.structs.replace(order, stock=Stock.RELEASING)
-        case StockReserved():
-            return msgspec.structs.replace(order, stock=Stock.RESERVED, payment=Payment.REQUESTED)
-        case StockRejected():
-            return _fail(msgspec.structs.replace(order, stock=Stock.REJECTED), "out_of_stock")
-        case StockReleased():
-            return msgspec.structs.replace(order, stock=Stock.RELEASED)
-        case StockCommitted():
-            return msgspec.structs.replace(order, stock=Stock.COMMITTED)
-
-
-def _evolve_payment(
-    order: Order, event: PaymentAuthorized | PaymentDeclined | PaymentCaptured | PaymentVoided
-) -> Order:
-    match event:
-        case PaymentAuthorized() if order.failure:
-            return msgspec.structs.replace(order, payment=Payment.VOIDING)
-        case PaymentAuthorized():
-            return msgspec.structs.replace(order, payment=Payment.CAPTURING)
-        case PaymentDeclined():
-            declined = msgspec.structs.replace(order, payment=Payment.DECLINED)
-            return _fail(declined, "payment_declined")
-        case PaymentCaptured():
-            return msgspec.structs.replace(order, payment=Payment.CAPTURED, stock=Stock.COMMITTING)
-        case PaymentVoided():
-            return msgspec.structs.replace(order, payment=Payment.VOIDED)
-
-
-def _fail(order: Order, reason: Reason) -> Order:
-    """The order turned back: the first reason counts; what is or may be done is to be undone."""
-    undo_stock = {Stock.REQUESTED: Stock.CANCELLING, Stock.RESERVED: Stock.RELEASING}
-    undo_payment = {Payment.REQUESTED: Payment.CANCELLING}
-    return msgspec.structs.replace(
-        order,
-        failure=order.failure or reason,
-        stock=undo_stock.get(order.stock, order.stock),
-        payment=undo_payment.get(order.payment, order.payment),
-    )
+            kind = type(event)
+            return msgspec.structs.replace(
+                order,
+                stock=STOCK.get((order.stock, kind), order.stock),
+                payment=PAYMENT.get((order.payment, kind), order.payment),
+                failure=order.failure or FAILURES.get(kind),
+            )
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

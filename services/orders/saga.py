@@ -1,8 +1,9 @@
 """The saga that fulfils an order: pure, right under any order and duplication of replies.
 
-Two facets of the order, stock and payment, each move through a small state machine of their own.
-Which commands have to be sent follows from the facets' states alone, so that a reply that comes
-late, twice or overtaken either fits a facet's state or is ignored.
+Two facets of the order, stock and payment, each move through a small state machine of their own
+(`domain.STOCK`, `domain.PAYMENT`; docs/saga.md draws them). A reply that comes late, twice or
+overtaken either fits a facet's state or is ignored, and which commands have to be sent follows from
+the states alone.
 """
 
 from enum import StrEnum
@@ -11,6 +12,8 @@ from typing import Final
 import msgspec
 
 from services.orders.domain import (
+    PAYMENT,
+    STOCK,
     DeadlinePassed,
     Order,
     OrderConfirmed,
@@ -64,40 +67,33 @@ class Reaction(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] = ()
 
 
-_STOCK_STEP: Final = {
+EVENTS: Final[dict[Signal, OrderEvent]] = {
+    Signal.STOCK_RESERVED: StockReserved(),
+    Signal.STOCK_REJECTED: StockRejected(),
+    Signal.STOCK_RELEASED: StockReleased(),
+    Signal.STOCK_COMMITTED: StockCommitted(),
+    Signal.PAYMENT_AUTHORIZED: PaymentAuthorized(),
+    Signal.PAYMENT_DECLINED: PaymentDeclined(),
+    Signal.PAYMENT_CAPTURED: PaymentCaptured(),
+    Signal.PAYMENT_VOIDED: PaymentVoided(),
+    Signal.DEADLINE_PASSED: DeadlinePassed(),
+}
+"""What a signal that fits is remembered as."""
+
+STEPS: Final[dict[Stock | Payment, Step]] = {
     Stock.REQUESTED: Step.RESERVE_STOCK,
     Stock.CANCELLING: Step.RELEASE_STOCK,
     Stock.RELEASING: Step.RELEASE_STOCK,
     Stock.COMMITTING: Step.COMMIT_STOCK,
-}
-_PAYMENT_STEP: Final = {
     Payment.REQUESTED: Step.AUTHORIZE_PAYMENT,
     Payment.CANCELLING: Step.VOID_PAYMENT,
     Payment.VOIDING: Step.VOID_PAYMENT,
     Payment.CAPTURING: Step.CAPTURE_PAYMENT,
 }
-_ONCE_ONLY: Final = frozenset({Step.RESERVE_STOCK, Step.AUTHORIZE_PAYMENT})
+"""The command that is sent when a state is entered."""
 
-# Replies overtake each other: a hold that is heard of after its undoing is undone once more.
-_FITS: Final[dict[Signal, tuple[frozenset[Stock | Payment], OrderEvent]]] = {
-    Signal.STOCK_RESERVED: (
-        frozenset({Stock.REQUESTED, Stock.CANCELLING, Stock.RELEASED}),
-        StockReserved(),
-    ),
-    Signal.STOCK_REJECTED: (frozenset({Stock.REQUESTED, Stock.CANCELLING}), StockRejected()),
-    Signal.STOCK_RELEASED: (frozenset({Stock.RELEASING, Stock.CANCELLING}), StockReleased()),
-    Signal.STOCK_COMMITTED: (frozenset({Stock.COMMITTING}), StockCommitted()),
-    Signal.PAYMENT_AUTHORIZED: (
-        frozenset({Payment.REQUESTED, Payment.CANCELLING, Payment.VOIDED}),
-        PaymentAuthorized(),
-    ),
-    Signal.PAYMENT_DECLINED: (
-        frozenset({Payment.REQUESTED, Payment.CANCELLING}),
-        PaymentDeclined(),
-    ),
-    Signal.PAYMENT_CAPTURED: (frozenset({Payment.CAPTURING}), PaymentCaptured()),
-    Signal.PAYMENT_VOIDED: (frozenset({Payment.VOIDING, Payment.CANCELLING}), PaymentVoided()),
-}
+ONCE_ONLY: Final = frozenset({Step.RESERVE_STOCK, Step.AUTHORIZE_PAYMENT})
+"""Commands that the deadline bounds; all others are repeated while their state lasts."""
 
 
 def place(placed: OrderPlaced) -> Reaction:
@@ -107,11 +103,13 @@ def place(placed: OrderPlaced) -> Reaction:
 
 def react(order: Order, signal: Signal) -> Reaction:
     """What `signal` does to `order`; nothing, when it does not fit the order's state."""
-    event = _event_for(order, signal)
-    if event is None:
+    event = EVENTS[signal]
+    kind = type(event)
+    if (order.stock, kind) not in STOCK and (order.payment, kind) not in PAYMENT:
         return Reaction(order)
     after = evolve(order, event)
-    steps = _steps_between(order, after)
+    entered = [state for state in _states(after) if state not in _states(order)]
+    steps = tuple(STEPS[state] for state in entered if state in STEPS)
     end = _end_of(after)
     if end is None:
         return Reaction(after, (event,), steps)
@@ -120,21 +118,12 @@ def react(order: Order, signal: Signal) -> Reaction:
 
 def outstanding(order: Order) -> tuple[Step, ...]:
     """Commands without an answer that have no last attempt: the pivot and later, compensations."""
-    wanted = (_STOCK_STEP.get(order.stock), _PAYMENT_STEP.get(order.payment))
-    return tuple(step for step in wanted if step is not None and step not in _ONCE_ONLY)
+    wanted = [STEPS[state] for state in _states(order) if state in STEPS]
+    return tuple(step for step in wanted if step not in ONCE_ONLY)
 
 
-def _event_for(order: Order, signal: Signal) -> OrderEvent | None:
-    if signal is Signal.DEADLINE_PASSED:
-        return None if order.turned else DeadlinePassed()
-    states, event = _FITS[signal]
-    return event if order.stock in states or order.payment in states else None
-
-
-def _steps_between(before: Order, after: Order) -> tuple[Step, ...]:
-    stock = _STOCK_STEP.get(after.stock) if after.stock is not before.stock else None
-    payment = _PAYMENT_STEP.get(after.payment) if after.payment is not before.payment else None
-    return tuple(step for step in (stock, payment) if step is not None)
+def _states(order: Order) -> tuple[Stock, Payment]:
+    return order.stock, order.payment
 
 
 def _end_of(order: Order) -> OrderEvent | None:

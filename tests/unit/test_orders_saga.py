@@ -4,16 +4,20 @@ from collections.abc import Sequence
 import pytest
 
 from services.orders.domain import (
+    PAYMENT,
+    STOCK,
     Item,
     Order,
     OrderConfirmed,
     OrderEvent,
     OrderPlaced,
     OrderRejected,
+    Payment,
+    Stock,
     replay,
     total,
 )
-from services.orders.saga import Reaction, Signal, Step, outstanding, place, react
+from services.orders.saga import EVENTS, Reaction, Signal, Step, outstanding, place, react
 
 PLACED = OrderPlaced(
     subject="alice",
@@ -182,3 +186,36 @@ def test_the_total_counts_every_line_by_its_quantity() -> None:
 def test_a_happy_order_sends_each_command_once() -> None:
     _, _, steps = run(*HAPPY)
     assert set(Counter(steps).values()) == {1}
+
+
+def reachable() -> set[Order]:
+    """Every state that any signals in any order can lead to."""
+    found = {place(PLACED).order}
+    ahead = list(found)
+    while ahead:
+        order = ahead.pop()
+        new = {react(order, signal).order for signal in Signal} - found
+        found |= new
+        ahead += new
+    return found
+
+
+def test_every_line_of_the_tables_is_taken_by_some_order_and_leads_elsewhere() -> None:
+    kinds = [type(event) for event in EVENTS.values()]
+    stock = {(order.stock, kind) for order in reachable() for kind in kinds}
+    payment = {(order.payment, kind) for order in reachable() for kind in kinds}
+    assert set(STOCK) <= stock
+    assert set(PAYMENT) <= payment
+    assert all(state is not after for (state, _), after in {**STOCK, **PAYMENT}.items())
+
+
+def test_stock_is_pledged_exactly_while_the_payment_is_captured() -> None:
+    for order in reachable():
+        assert (order.stock is Stock.PLEDGED) == (order.payment is Payment.CAPTURING), order
+        sold = (Stock.COMMITTING, Stock.COMMITTED)
+        assert (order.stock in sold) == (order.payment is Payment.CAPTURED), order
+
+
+def test_no_pending_order_waits_for_what_nobody_repeats_or_bounds() -> None:
+    for order in reachable():
+        assert order.outcome or outstanding(order) or not order.turned, order
