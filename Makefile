@@ -2,6 +2,7 @@
 # make down    stops it
 # make test    lint, then unit, integration and end-to-end tests on real parts
 # make load    customers at the gateway of a running system, until it no longer keeps up; a report
+# make bench   measured comparisons, into docs/performance.md; one of them: make bench ONLY=publish
 #
 # ARGS goes to the command: make test ARGS='-k orders', make up ARGS='--help'
 
@@ -15,6 +16,7 @@ BIN := $(VENV)/bin
 TESTS := tests/unit tests/integration tests/end_to_end
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
+ONLY ?=
 
 # The newest Python from 3.11 on that answers: a version manager's shim may be there and not work.
 NAMES := $(shell seq -f 'python3.%g' 29 -1 11) python3 python
@@ -23,7 +25,7 @@ PYTHON ?= $(shell for name in $(NAMES); do \
 	$$path -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$path && break; done)
 
-.PHONY: help up down test test-verbose load lint build clean
+.PHONY: help up down test test-verbose load bench lint build clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -42,6 +44,9 @@ test-verbose: lint
 
 load: $(VENV)/.weft-dev
 	@$(BIN)/python -m benchmarks.load $(ARGS)
+
+bench: $(VENV)/.weft-dev
+	@$(BIN)/python -m benchmarks.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 lint: $(VENV)/.weft-dev
 	@$(BIN)/ruff check --quiet .
