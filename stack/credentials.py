@@ -10,11 +10,15 @@ from urllib.parse import quote
 from stack.home import write
 from stack.ports import Ports
 from weft.http import TokenSigner, new_private_key
+from weft.telemetry.synthetic import SYNTHETIC
 
 ADMIN: Final = "weft_admin"
 MONITORING: Final = "weft_monitoring"
 VHOST: Final = "weft"
 _PASSWORD_BYTES: Final = 24
+_TRAFFIC: Final = ("orders:write", "inventory:write", SYNTHETIC)
+_YEARS: Final = 10 * 365 * 86400.0
+"""Seconds that the traffic's token is good: as long as the key that stands beside it, about."""
 
 
 class NoCredentialsError(Exception):
@@ -39,6 +43,7 @@ class Credentials:
         self._make("webhook-secret", "whsec_" + b64encode(secrets.token_bytes(32)).decode())
         self._make("token-key.pem", new_private_key().decode())
         write(self.jwks_path, json.dumps(self.signer().jwks()) + "\n")
+        self._make("traffic-token", self.signer().mint("traffic", _TRAFFIC, _YEARS).token)
         for service in services:
             self.file(f"{service}.database-url", self.database_url(service, service))
             self.file(f"{service}.broker-url", self.broker_url(service, VHOST))

@@ -17,6 +17,7 @@ _PORTS: Final = {
     "inventory": 8102,
     "payments": 8103,
     "card_provider": 8108,
+    "traffic": 8109,
     "rabbitmq": 5672,
     "rabbitmq-management": 15672,
     "rabbitmq-metrics": 15692,

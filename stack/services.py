@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from stack import settings
 from stack.addresses import peers
 from stack.home import write_json
 from stack.ports import BIND
@@ -24,7 +25,10 @@ STACK_ONLY: Final = {
     "WEFT_PARTS_DIR",
     "WEFT_STACK",
     "WEFT_SUPERVISED",
+    "WEFT_TRAFFIC",
 }
+TRAFFIC: Final = "traffic"
+"""The service that WEFT_TRAFFIC is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +37,7 @@ class Service:
 
     `publishes` are the first words of the events that it may send; `shares_port` means that all its
     instances listen on one port; `signs` that it makes tokens of its own; `secrets` are handed
-    over as WEFT_<NAME>_FILE; `reads` are the parts that it asks for stored telemetry.
+    over as WEFT_<NAME>_FILE; `asks` are parts whose address it is given beside those of its peers.
     """
 
     name: str
@@ -45,11 +49,11 @@ class Service:
     signs: bool = False
     secrets: tuple[str, ...] = ()
     shares_port: bool = False
-    reads: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 SERVICES: Final = (
-    Service(name="gateway", redis=True, signs=True, shares_port=True, reads=("jaeger", "loki")),
+    Service(name="gateway", redis=True, signs=True, shares_port=True, asks=("jaeger", "loki")),
     Service(name="orders", database=True, broker=True, publishes=("order",), commands=True),
     Service(name="inventory", database=True, broker=True, publishes=("stock", "product")),
     Service(
@@ -60,6 +64,7 @@ SERVICES: Final = (
         secrets=("card-provider-key", "webhook-secret"),
     ),
     Service(name="card_provider", database=True, secrets=("card-provider-key", "webhook-secret")),
+    Service(name=TRAFFIC, secrets=("traffic-token",), asks=("gateway",)),
 )
 
 
@@ -75,6 +80,11 @@ def instances(system: System) -> dict[str, int]:
 
 def set_instances(system: System, name: str, count: int) -> None:
     write_json(_instances_file(system), {**instances(system), name: count})
+
+
+def choose_traffic(system: System, environ: Mapping[str, str] = os.environ) -> None:
+    """Have the traffic that WEFT_TRAFFIC asks for: some, unless it says none. SettingsError."""
+    set_instances(system, TRAFFIC, int(settings.traffic(environ)))
 
 
 def remember(system: System, environ: Mapping[str, str] = os.environ) -> None:
@@ -157,7 +167,7 @@ def _own(system: System, service: Service) -> dict[str, str]:
         own["WEFT_REDIS_URL_FILE"] = str(credentials.path("valkey-url"))
     if service.signs:
         own["WEFT_SIGNING_KEY_FILE"] = str(credentials.path("token-key.pem"))
-    for part in service.reads:
+    for part in service.asks:
         own[f"WEFT_{part.upper()}_URL"] = system.ports.url(part)
     for secret in service.secrets:
         own[f"WEFT_{secret.upper().replace('-', '_')}_FILE"] = str(credentials.path(secret))

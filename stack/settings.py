@@ -1,4 +1,4 @@
-"""The two settings of a system on this machine: where its data is, and which ports it takes."""
+"""The settings of a system on this machine: where it keeps its data, its ports, its traffic."""
 
 import os
 import re
@@ -17,10 +17,16 @@ _PATH = re.compile(r"[\w./+@:~-]+", re.ASCII)
 
 
 class StackSettings(Settings, frozen=True, kw_only=True):
-    """WEFT_HOME and WEFT_PORT_BASE."""
+    """WEFT_HOME, WEFT_PORT_BASE and WEFT_TRAFFIC."""
 
     home: Path | None = None
     port_base: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT_BASE)] | None = None
+    traffic: bool = True
+
+
+def traffic(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether a start brings synthetic traffic along; SettingsError in one line."""
+    return StackSettings.load(environ).traffic
 
 
 def load(environ: Mapping[str, str] = os.environ) -> tuple[Path, int]:

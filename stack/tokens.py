@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from weft.http import Token
+from weft.telemetry.synthetic import SYNTHETIC
 
 SCOPES: Final = (
     "orders:read",
@@ -13,6 +14,7 @@ SCOPES: Final = (
     "reports:write",
     "webhooks:write",
     "ops",
+    SYNTHETIC,
 )
 
 

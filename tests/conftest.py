@@ -70,7 +70,7 @@ def system() -> Iterator[System]:
         return
     home = Path(tempfile.mkdtemp(prefix="weft-test-"))
     home.chmod(0o755)  # PostgreSQL runs as another user there
-    own = {"WEFT_HOME": str(home), "WEFT_PORT_BASE": str(_free_port_base())}
+    own = {"WEFT_HOME": str(home), "WEFT_PORT_BASE": str(_free_port_base()), "WEFT_TRAFFIC": "0"}
     system = System({**os.environ, **own})
     try:
         started = subprocess.run(

@@ -8,7 +8,7 @@ from services.inventory import domain, store
 from services.inventory.domain import NotReserved, State
 from weft.messaging import Command, Event, Incoming, outgoing
 from weft.postgres import Handlers, Outbox, Transaction
-from weft.telemetry import counter, fact, get_logger
+from weft.telemetry import counter, fact, get_logger, is_synthetic
 
 OrderId = Annotated[str, Meta(pattern="^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Sku = Annotated[str, Meta(pattern=domain.SKU_PATTERN)]
@@ -113,7 +113,7 @@ def handlers(outbox: Outbox) -> Handlers:
     async def answer(tx: Transaction, order_id: str, reservation: store.Reservation) -> None:
         event = standing(order_id, reservation)
         await outbox.add(tx, outgoing(event, correlation_id=order_id))
-        if reservation.changed:
+        if reservation.changed and not is_synthetic():
             state = reservation.state.value
             tx.on_commit(lambda: reservations.add(1, {"weft.stock.state": state}))
 

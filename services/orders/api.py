@@ -21,6 +21,7 @@ from services.orders.views import (
 )
 from weft.http import FieldError, Problem, ProblemDocument, Reply, Request, Routes
 from weft.postgres import Database, EventLog, KeyedRequest, KeyInProgress, KeyReused
+from weft.telemetry import SYNTHETIC, mark_synthetic
 
 READ: Final = "orders:read"
 WRITE: Final = "orders:write"
@@ -76,11 +77,14 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
             key=_idempotency_key(request),
             body=request.raw,
         )
+        synthetic = SYNTHETIC in request.scopes
+        mark_synthetic(synthetic)  # whatever a header says
         wish = Wish(
             subject=request.subject,
             lines=[Line(sku=line.sku, quantity=line.quantity) for line in body.items],
             token=body.payment.token,
             trace_id=request.trace_id,
+            synthetic=synthetic,
         )
         try:
             placed = await placement.place(keyed, wish, _credentials(request))

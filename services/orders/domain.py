@@ -29,6 +29,8 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     currency: str
     payment_id: str
     trace_id: str
+    synthetic: bool = False
+    """Nobody ordered it: it counts in no business metric."""
 
 
 class StockReserved(Event, frozen=True, kw_only=True):

@@ -196,8 +196,9 @@ def _finished(order_id: str, order: Order, seconds: float) -> None:
     labels: dict[str, str] = {"outcome": order.status}
     if order.failure:
         labels["reason"] = order.failure
-    _orders.add(1, labels)
-    _duration.record(seconds, {"outcome": order.status})
+    if not order.placed.synthetic:
+        _orders.add(1, labels)
+        _duration.record(seconds, {"outcome": order.status})
     log.info(
         "order finished",
         **{
@@ -206,5 +207,6 @@ def _finished(order_id: str, order: Order, seconds: float) -> None:
             "weft.order.reason": order.failure,
             "weft.order.duration": round(seconds, 6),
             "user.id": order.placed.subject,
+            "weft.synthetic": order.placed.synthetic or None,
         },
     )

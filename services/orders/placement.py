@@ -33,6 +33,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     lines: Sequence[Line]
     token: str
     trace_id: str
+    synthetic: bool = False
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -103,6 +104,7 @@ class Placement:
             currency=currency,
             payment_id=uuid7(),
             trace_id=wish.trace_id,
+            synthetic=wish.synthetic,
         )
         await self._fulfilment.place(tx, order_id, placed, wish.token)
         return msgspec.json.encode(

@@ -29,9 +29,9 @@ async def insert(tx: Transaction, order_id: str, placed: OrderPlaced, token: str
     await tx.execute(
         """
         WITH token AS (INSERT INTO payment_tokens (order_id, token) VALUES ($1, $8))
-        INSERT INTO orders
-            (order_id, subject, status, items, total_minor, currency, trace_id, placed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, now())
+        INSERT INTO orders (order_id, subject, status, items, total_minor, currency, trace_id,
+                            placed_at, synthetic)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, now(), $9)
         """,
         order_id,
         placed.subject,
@@ -41,6 +41,7 @@ async def insert(tx: Transaction, order_id: str, placed: OrderPlaced, token: str
         placed.currency,
         placed.trace_id,
         token,
+        placed.synthetic,
     )
 
 
@@ -102,8 +103,9 @@ async def newest(where: Executor, *, limit: int) -> list[tuple[str, Summary]]:
 
 
 async def active(where: Executor) -> int:
-    """Return how many orders are not finished."""
-    return int(await where.fetchval("SELECT count(*) FROM orders WHERE status = 'pending'"))
+    """Return how many orders of customers are not finished."""
+    query = "SELECT count(*) FROM orders WHERE status = 'pending' AND NOT synthetic"
+    return int(await where.fetchval(query))
 
 
 async def products(where: Executor, skus: Iterable[str]) -> dict[str, Product]:

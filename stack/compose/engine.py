@@ -10,7 +10,13 @@ from stack.home import ROOT
 from stack.system import System
 
 _ASK_SECONDS: Final = 30.0
-_OURS: Final = ("WEFT_GIVEN", "WEFT_PUBLISHED_", "WEFT_RESOURCE_ATTRIBUTES", "COMPOSE_")
+_OURS: Final = (
+    "WEFT_GIVEN",
+    "WEFT_PUBLISHED_",
+    "WEFT_RESOURCE_ATTRIBUTES",
+    "WEFT_TRAFFIC",
+    "COMPOSE_",
+)
 
 
 class ComposeError(Exception):

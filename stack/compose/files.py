@@ -90,6 +90,7 @@ def variables(system: System) -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": project(system),
         "WEFT_GIVEN": str(folder(system)),
         "WEFT_RESOURCE_ATTRIBUTES": ",".join(attributes),
+        "WEFT_TRAFFIC": str(services.instances(system)[services.TRAFFIC]),
         "WEFT_DEFINITIONS_DIGEST": _digest(_definitions(inside(system))),
         **{f"WEFT_PUBLISHED_{name}": str(port) for name, port in published.items()},
     }

@@ -50,6 +50,7 @@ def up(system: System) -> None:
     with lock(system.home):
         system.credentials.make([service.name for service in services.SERVICES])
         services.remember(system)
+        services.choose_traffic(system)
         write(system.home.path / BASE_FILE, str(system.ports.base))
         files.prepare(system)
         wait = ("--wait", "--wait-timeout", str(START_SECONDS))
@@ -92,7 +93,7 @@ def entries(system: System) -> list[Entry]:
     listed = engine.ask(system, "ps", "--all", "--format", "json") if _started(system) else ""
     known = {one["Service"]: one for one in _listed(listed)}
     wanted = [(name, "backing") for name in _SHOWN]
-    wanted += [(service.name, "service") for service in services.SERVICES]
+    wanted += [(name, "service") for name, count in services.instances(system).items() if count]
     return [_entry(name, kind, known) for name, kind in wanted]
 
 

@@ -40,6 +40,7 @@ class Own:
             **{name: value for name, value in kept.items() if value},
             "WEFT_HOME": str(home),
             "WEFT_PORT_BASE": str(base),
+            "WEFT_TRAFFIC": "0",
         }
 
     def weft(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -101,7 +102,8 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(own: Own) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("WEFT_PORT_BASE", "99999"), ("WEFT_HOME", "/srv/with blank")]
+    ("name", "value"),
+    [("WEFT_PORT_BASE", "99999"), ("WEFT_HOME", "/srv/with blank"), ("WEFT_TRAFFIC", "maybe")],
 )
 def test_a_wrong_setting_is_one_line_and_exit_code_2(own: Own, name: str, value: str) -> None:
     done = own.weft("up", **{name: value})

@@ -178,6 +178,20 @@ async def test_foreign_baggage_is_dropped_and_tracestate_bounded(
     assert spans.get_finished_spans()
 
 
+async def test_only_a_token_marks_what_is_synthetic_and_the_mark_goes_on_in_baggage(
+    caller: aiohttp.ClientSession, spans: InMemorySpanExporter
+) -> None:
+    seen = []
+    for scopes in (["orders:read", "synthetic"], ["orders:read"]):
+        token = SIGNER.mint("alice", scopes, 60).token
+        headers = {"Authorization": f"Bearer {token}", "baggage": "weft.synthetic=true"}
+        async with caller.get("/v1/orders/7", headers=headers) as response:
+            seen.append((await response.json())["baggage"])
+    assert seen == [{"weft.synthetic": "true"}, {}]
+    marks = [(span.attributes or {}).get("weft.synthetic") for span in spans.get_finished_spans()]
+    assert marks == [True, None, True, None, None, None]
+
+
 async def test_a_request_goes_through_the_door_as_it_is(caller: aiohttp.ClientSession) -> None:
     headers = {**bearer(), "x-request-id": "r-1"}
     async with caller.get("/v1/orders/a%20b?x=%26&y", headers=headers) as response:

@@ -18,6 +18,7 @@ from weft.http.routes import Route
 from weft.ids import uuid7
 from weft.telemetry import record
 from weft.telemetry.calls import ServerCall
+from weft.telemetry.synthetic import ATTRIBUTE, SYNTHETIC, is_synthetic, mark_synthetic
 
 CLIENT_LEFT = 499
 """The status in telemetry where the caller did not wait for one. Not an error."""
@@ -73,6 +74,10 @@ class Endpoint:
         error: Exception | None = None
         call.set("weft.request.id", request.request_id)
         call.set("user.id", request.subject or None)
+        if SYNTHETIC in request.scopes:
+            mark_synthetic()
+        if is_synthetic():
+            call.set(ATTRIBUTE, True)
         try:
             response = await self._respond(request, refusal)
         except asyncio.CancelledError:

@@ -18,6 +18,7 @@ from weft.messaging.session import Session
 from weft.messaging.topology import QueueSpec
 from weft.telemetry import get_logger, record
 from weft.telemetry.calls import ProcessCall
+from weft.telemetry.synthetic import ATTRIBUTE, is_synthetic
 
 _log = get_logger(__name__)
 
@@ -79,7 +80,7 @@ class Processing:
             session.acks.ack(tag)
 
     def _begin(self, incoming: Incoming) -> ProcessCall:
-        return record.process(
+        call = record.process(
             queue=self._queue.name,
             routing_key=incoming.routing_key,
             message_type=incoming.type,
@@ -89,6 +90,9 @@ class Processing:
             conversation=incoming.correlation_id,
             attempt=incoming.attempt,
         )
+        if is_synthetic():
+            call.set(ATTRIBUTE, True)
+        return call
 
     async def _handle(self, incoming: Incoming, call: ProcessCall) -> Exception | None:
         try:

@@ -5,9 +5,11 @@ from weft.telemetry.calls import fact
 from weft.telemetry.context import attach, current_carrier, detach
 from weft.telemetry.log import Log, get_logger
 from weft.telemetry.metrics import counter, gauge, histogram, up_down_counter
+from weft.telemetry.synthetic import SYNTHETIC, is_synthetic, mark_synthetic
 from weft.telemetry.tracing import traced
 
 __all__ = [
+    "SYNTHETIC",
     "Log",
     "attach",
     "counter",
@@ -17,6 +19,8 @@ __all__ = [
     "gauge",
     "get_logger",
     "histogram",
+    "is_synthetic",
+    "mark_synthetic",
     "record",
     "traced",
     "up_down_counter",

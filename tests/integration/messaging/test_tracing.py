@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.integration.messaging.kit import Collected, Ping, Rabbit, until
 from weft.messaging import Broker, Consumer, Incoming, Outgoing, Publisher, outgoing
-from weft.telemetry import current_carrier, record
+from weft.telemetry import current_carrier, mark_synthetic, record
 
 Connect = Callable[..., Awaitable[Broker]]
 
@@ -73,6 +73,21 @@ async def test_request_send_process_and_settle_are_one_chain(
     assert process.attributes["weft.message.attempt"] == 1
     assert process.attributes["weft.message.outcome"] == "processed"
     assert process.attributes["messaging.message.id"] == message.id
+
+
+async def test_a_message_of_synthetic_traffic_is_marked_where_it_is_handled(
+    consumed: Broker, spans: InMemorySpanExporter
+) -> None:
+    with record.http_server("POST", "/v1/pings", port=1, headers={}):
+        mark_synthetic()
+        synthetic = outgoing(Ping(number=1), correlation_id="c-1")
+    for message in (synthetic, caused(2)[0]):
+        await Publisher(consumed).publish(message)
+    await until(lambda: len(named(spans, "process shop.commands")) == 2)
+    handled = [span.attributes or {} for span in named(spans, "process shop.commands")]
+    marked = {each["messaging.message.id"]: each.get("weft.synthetic") for each in handled}
+    assert marked.pop(synthetic.id) is True
+    assert list(marked.values()) == [None]
 
 
 async def test_each_attempt_is_a_process_span_under_the_same_send_span(

@@ -1,0 +1,3 @@
+from services.traffic.app import main
+
+main()
