@@ -15,7 +15,7 @@ RESTOCK_EVERY: Final = 100
 """Orders: none of them but those for TOO_MANY finds the stock too small."""
 TOO_MANY: Final = 1000
 FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 30.0
+LONGEST_PAUSE: Final = 10.0
 """Seconds between two tries while the gateway is away."""
 
 

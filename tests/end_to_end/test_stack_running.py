@@ -20,7 +20,7 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from stack import backing, services
 
-SERVICES = [service.name for service in services.SERVICES]
+SERVICES = [each.name for each in services.SERVICES if each.name != services.TRAFFIC]
 SHIPPED = [*backing.NAMES]
 
 

@@ -100,6 +100,16 @@ def test_published_ports_are_the_moved_ones_on_loopback(accepted: dict[str, Any]
     )
 
 
+@pytest.mark.parametrize(("said", "containers"), [("0", 0), ("true", 1)])
+def test_traffic_has_a_container_unless_it_is_told_off(
+    docker_compose: Path, system: System, said: str, containers: int
+) -> None:
+    services.choose_traffic(system, {"WEFT_TRAFFIC": said})
+    files.prepare(system)
+    done = _config(docker_compose, "--env-file", str(files.variables_file(system)))
+    assert json.loads(done.stdout)["services"]["traffic"]["deploy"]["replicas"] == containers
+
+
 def test_the_users_settings_reach_each_service_as_they_are(accepted: dict[str, Any]) -> None:
     for service in services.SERVICES:
         environment = accepted["services"][service.name]["environment"]

@@ -16,7 +16,7 @@ from stack.backing.rabbitmq import definitions, password_hash
 from stack.credentials import Credentials, NoCredentialsError
 from stack.home import Home
 from stack.ports import Ports
-from stack.services import SERVICES, programs, remember
+from stack.services import SERVICES, choose_traffic, programs, remember
 from stack.system import System
 
 NAMES = [service.name for service in SERVICES]
@@ -61,6 +61,13 @@ def test_a_token_is_good_by_the_public_key_that_the_services_get(system: System)
     assert claims["scope"] == "orders:read"
 
 
+def test_a_start_without_traffic_has_no_program_for_it_until_another_start(system: System) -> None:
+    remember(system, {})
+    for said, runs in (({"WEFT_TRAFFIC": "0"}, 0), ({}, 1), ({"WEFT_TRAFFIC": "true"}, 1)):
+        choose_traffic(system, said)
+        assert [program.name for program in programs(system)].count("traffic") == runs
+
+
 def test_each_service_gets_its_own_secrets_and_no_others(system: System) -> None:
     remember(system, {})
     secrets_of = {
@@ -75,6 +82,7 @@ def test_each_service_gets_its_own_secrets_and_no_others(system: System) -> None
         "orders.database-url",
         "orders.broker-url",
     }
+    assert {Path(path).name for path in secrets_of["traffic"]} == {"traffic-token"}
     assert {Path(path).name for path in secrets_of["gateway"]} == {"valkey-url", "token-key.pem"}
     assert all(Path(path).exists() for paths in secrets_of.values() for path in paths)
 

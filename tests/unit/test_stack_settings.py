@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stack.home import Home, write
-from stack.settings import load
+from stack.settings import load, traffic
 from weft.settings import SettingsError
 
 
@@ -13,6 +13,19 @@ from weft.settings import SettingsError
 def test_a_port_base_out_of_bounds_is_refused_by_name(base: str) -> None:
     with pytest.raises(SettingsError, match="WEFT_PORT_BASE"):
         load({"WEFT_PORT_BASE": base, "WEFT_HOME": "/srv/w"})
+
+
+@pytest.mark.parametrize("said", ["maybe", "", "yes", "2"])
+def test_traffic_is_a_boolean_and_nothing_else(said: str) -> None:
+    with pytest.raises(SettingsError, match=r"WEFT_TRAFFIC.*expected true, false, 1 or 0"):
+        load({"WEFT_TRAFFIC": said})
+    assert [traffic({"WEFT_TRAFFIC": good}) for good in ("1", "true", "0", "false")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert traffic({})
 
 
 @pytest.mark.parametrize("path", ["/srv/a b", "/srv/x'y", "/", "/srv/ü", "/srv/a;b", "/srv/a,b"])
