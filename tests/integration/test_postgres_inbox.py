@@ -243,6 +243,7 @@ async def test_an_event_without_a_handler_is_passed_over(db: Database) -> None:
 @pytest.mark.parametrize(
     "identity",
     ["", "x", "f47ac10b-58cc-4372-a567-0e02b2c3d479", made_at(time.time() - 9 * DAY)],
+    ids=["empty", "no UUID", "no time in it", "too old"],
 )
 async def test_an_identity_that_cannot_be_remembered_is_unparsable(
     db: Database, handlers: Handlers, identity: str

@@ -68,7 +68,7 @@ def test_only_an_authorised_payment_can_be_captured(state: State | None) -> None
         react(state, Wish.CAPTURE)
 
 
-@pytest.mark.parametrize("state", FINAL | {State.AUTHORIZED})
+@pytest.mark.parametrize("state", sorted(FINAL | {State.AUTHORIZED}))
 def test_a_command_sent_again_is_answered_with_where_the_payment_stands(state: State) -> None:
     assert react(state, Wish.AUTHORIZE) == Reaction(answer=state)
 
