@@ -1,100 +1,67 @@
-"""Fixtures on the real parts: one whole system of its own for the session, started by `weft up`.
+"""Fixtures on the real parts: one whole system of its own for the run, started by `weft up`.
 
 Where WEFT_ADMIN_DATABASE_URL and its companions are set already (`eval "$(weft env)"`), the tests
 use that running system and leave it as it is.
 """
 
-import json
 import os
 import secrets
-import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import asyncpg
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-WEFT = Path(sys.executable).with_name("weft")
-PORTS = {"gateway": 8080, "orders": 8101, "inventory": 8102, "payments": 8103}
-PORTS |= {"card_provider": 8108, "collector": 4318, "jaeger": 16686, "prometheus": 9090}
-PORTS |= {"alertmanager": 9093, "loki": 3100}
-START_SECONDS = 3600
-"""A first start builds the backing parts."""
+from tests.running import System
+from tests.shared import Run
+
+RUN = pytest.StashKey[Run]()
 
 
-@dataclass
-class System:
-    """A running mesh and the command line that steers it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run its folder; a worker has been told it by the process that started it."""
+    told = getattr(config, "workerinput", {}).get("run")
+    config.stash[RUN] = Run(Path(told or tempfile.mkdtemp(prefix="weft-test-")))
 
-    environment: dict[str, str]
-    variables: dict[str, str] = field(default_factory=dict)
 
-    def weft(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run `weft` with `arguments`; neither its exit code nor its output is judged here."""
-        return subprocess.run(
-            [WEFT, *arguments],
-            env=self.environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist the folder of the run."""
+    node.workerinput["run"] = str(node.config.stash[RUN].folder)
 
-    def url(self, name: str) -> str:
-        """Where a service or backing part listens."""
-        base = int(self.environment.get("WEFT_PORT_BASE", "0"))
-        return f"http://127.0.0.1:{PORTS[name] + base}"
 
-    def token(self, subject: str, scopes: Sequence[str]) -> str:
-        """A token of this system for `subject`."""
-        options = [option for scope in scopes for option in ("--scope", scope)]
-        done = self.weft("token", "--subject", subject, *options)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the run, after its last worker."""
+    if not hasattr(config, "workerinput"):
+        config.stash[RUN].end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests may take longest, so that no worker ends long after all."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        seconds = mark.args[0] if mark else 0.0
+        longest[item.path] = max(longest.get(item.path, 0.0), seconds)
+    items.sort(key=lambda item: -longest[item.path])
 
 
 @pytest.fixture(scope="session")
-def system() -> Iterator[System]:
-    """The whole system: the one of the environment, or one that lives as long as the session."""
+def run(request: pytest.FixtureRequest) -> Run:
+    """What the workers of this run share."""
+    return request.config.stash[RUN]
+
+
+@pytest.fixture(scope="session")
+def system(run: Run) -> System:
+    """The whole system: the one of the environment, or one that lives as long as the run."""
     if "WEFT_ADMIN_DATABASE_URL" in os.environ:
-        yield System(dict(os.environ), dict(os.environ))
-        return
-    home = Path(tempfile.mkdtemp(prefix="weft-test-"))
-    home.chmod(0o755)  # PostgreSQL runs as another user there
-    own = {"WEFT_HOME": str(home), "WEFT_PORT_BASE": str(_free_port_base()), "WEFT_TRAFFIC": "0"}
-    system = System({**os.environ, **own})
-    try:
-        started = subprocess.run(
-            [WEFT, "up"], env=system.environment, cwd=ROOT, timeout=START_SECONDS, check=False
-        )
-        assert started.returncode == 0, "the system did not start: see above"
-        system.variables = json.loads(system.weft("env", "--json").stdout)
-        yield system
-    finally:
-        system.weft("down", seconds=120)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _free_port_base() -> int:
-    """A base where nobody listens at the ports that everything else is counted from."""
-    for base in range(10_000, 15_001, 500):
-        try:
-            for port in (5672, 5432, 8080, 8101, 4318, 9090):
-                with socket.create_server(("127.0.0.1", port + base)):
-                    pass
-        except OSError:
-            continue
-        return base
-    raise RuntimeError("no free port base from 10000 to 15000")
+        return System(dict(os.environ), dict(os.environ))
+    return run.system()
 
 
 def _with(url: str, user: str, password: str, path: str) -> str:

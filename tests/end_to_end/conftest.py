@@ -1,14 +1,25 @@
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import aiohttp
 import pytest
 
 from stack.system import System as Stack
 from tests.end_to_end.outside import EVERY_SCOPE, Door, Running
+from tests.shared import Run
 
 TOKEN_SECONDS = 900.0
 Caller = Callable[..., Door]
+
+
+@pytest.fixture(autouse=True)
+def turn(request: pytest.FixtureRequest, run: Run) -> Iterator[None]:
+    """Let a test that is marked `alone` have the run's system for itself."""
+    if "system" not in request.fixturenames:
+        yield
+        return
+    with run.turn(alone=request.node.get_closest_marker("alone") is not None):
+        yield
 
 
 @pytest.fixture

@@ -255,6 +255,7 @@ async def test_jaeger_computes_latencies_of_every_service(
     await eventually(look, f"latencies of {service}", 60)
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_200_orders_at_once_are_200_whole_traces_and_the_stock_adds_up(
     backends: Backends, sku: str
@@ -284,6 +285,7 @@ async def test_200_orders_at_once_are_200_whole_traces_and_the_stock_adds_up(
     await asyncio.gather(*(check(trace_id) for trace_id in trace_ids))
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", ["otel-collector", "jaeger", "loki", "prometheus"])
 async def test_orders_go_on_without_a_telemetry_part_and_nothing_is_lost(

@@ -20,6 +20,7 @@ import pytest
 from stack import processes
 from stack.home import Home
 from stack.ports import Ports
+from tests.running import free_port_base
 
 ROOT = Path(__file__).resolve().parents[2]
 WEFT = Path(sys.executable).with_name("weft")
@@ -65,9 +66,7 @@ class Own:
 def own() -> Iterator[Own]:
     home = Path(tempfile.mkdtemp(prefix="weft-life-"))
     home.chmod(0o711)
-    base = Ports(0).free_base()
-    assert base is not None
-    system = Own(home, base)
+    system = Own(home, free_port_base())
     try:
         yield system
     finally:

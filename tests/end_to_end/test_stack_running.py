@@ -202,6 +202,7 @@ async def test_only_three_labels_are_indexed(system: Running) -> None:
     }
 
 
+@pytest.mark.alone
 async def test_a_service_that_is_killed_is_back_and_counted(system: Running) -> None:
     before = _entry(system, "payments")
     assert before is not None
@@ -217,6 +218,7 @@ async def test_a_service_that_is_killed_is_back_and_counted(system: Running) -> 
     assert after["restarts"] == before["restarts"] + 1
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 async def test_a_service_runs_as_many_instances_as_were_asked_for(system: Running) -> None:
     prometheus = f"{system.url('prometheus')}/api/v1/query"
@@ -239,6 +241,7 @@ async def test_a_service_runs_as_many_instances_as_were_asked_for(system: Runnin
     assert _entry(system, "inventory", 1) is None
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 async def test_instances_of_the_gateway_share_its_port(system: Running) -> None:
     try:
