@@ -31,7 +31,7 @@ from weft.ids import uuid7
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "examples" / "hello.py"
 WEFT = Path(sys.executable).with_name("weft")
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 DRAIN_SECONDS = 20.0
 T = TypeVar("T")
 

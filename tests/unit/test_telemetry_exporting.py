@@ -80,14 +80,14 @@ class Sink:
                 self.lines += sum(len(scope.log_records) for scope in logs.scope_logs)
 
     def wait(self, spans: int, lines: int) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while self.spans < spans or self.lines < lines:
             assert time.monotonic() < deadline, (self.spans, self.lines)
             threading.Event().wait(0.05)
 
 
 @contextmanager
-def program(sink: Sink, count: int, patience: float = 10) -> Iterator[subprocess.Popen[str]]:
+def program(sink: Sink, count: int, patience: float = 60) -> Iterator[subprocess.Popen[str]]:
     env = {
         **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.port}",
@@ -108,7 +108,7 @@ def program(sink: Sink, count: int, patience: float = 10) -> Iterator[subprocess
 
 
 def lines_of(process: subprocess.Popen[str]) -> list[str]:
-    out, _ = process.communicate("\n", timeout=30)
+    out, _ = process.communicate("\n", timeout=90)
     return out.splitlines()
 
 

@@ -29,6 +29,8 @@ KEYS = [
         "scopes": ["orders:read"],
     }
 ]
+START_SECONDS = 120.0
+"""A process may start on a machine that has much else to do."""
 
 
 def free_port() -> int:
@@ -36,7 +38,7 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
@@ -142,7 +144,7 @@ class Gateway:
                 await inner.start()
             for _ in range(processes):
                 self.start(**settings)
-            await until(self._ready)
+            await until(self._ready, seconds=START_SECONDS)
             yield
             for process in self.processes:
                 process.send_signal(signal.SIGTERM)
