@@ -231,6 +231,7 @@ async def test_prometheus_has_the_metric_with_exemplars_that_jaeger_knows(
     await eventually(known, f"an exemplar of {metric} whose trace Jaeger has")
 
 
+@pytest.mark.alone
 async def test_finished_orders_are_counted_by_outcome(backends: Backends, sku: str) -> None:
     before = await confirmed(backends)
     await ordered(backends, sku)

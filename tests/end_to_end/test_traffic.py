@@ -16,6 +16,12 @@ from weft.backends.logql import Query
 SECONDS = 60.0
 ENDS = {("confirmed", None), ("rejected", "payment_declined"), ("rejected", "out_of_stock")}
 SERVICES = {"traffic", "gateway", "orders", "inventory", "payments", "card_provider"}
+SAGAS = "weft_saga_active"
+COUNTERS = (
+    "weft_orders_total",
+    "weft_order_duration_seconds_count",
+    "weft_stock_reservations_total",
+)
 T = TypeVar("T")
 
 
@@ -52,13 +58,17 @@ async def total(backends: Backends, metric: str) -> float:
 
 
 async def counted(backends: Backends) -> dict[str, float]:
-    names = ("weft_orders_total", "weft_order_duration_seconds_count")
-    names += ("weft_stock_reservations_total",)
-    return {name: await total(backends, name) for name in names}
+    return {name: await total(backends, name) for name in COUNTERS}
 
 
-async def nobody_waits(backends: Backends) -> bool | None:
-    return await total(backends, "weft_saga_active") == 0 or None
+async def nobody_waits(backends: Backends, since: float) -> bool | None:
+    """Whether no order is open, by counters that every service has sent since then."""
+    sent = [
+        sample.value
+        for metric in COUNTERS
+        for sample in await backends.prometheus.query(f"timestamp({metric})")
+    ]
+    return (min(sent, default=since) >= since and await total(backends, SAGAS) == 0) or None
 
 
 async def of_every_kind(door: Door) -> list[dict[str, Any]] | None:
@@ -73,7 +83,8 @@ async def test_traffic_is_in_every_signal_and_in_no_business_metric_and_customer
     backends: Backends, caller: Caller
 ) -> None:
     customer = caller()
-    await until(lambda: nobody_waits(backends), "every order of earlier tests is finished")
+    began = time.time()
+    await until(lambda: nobody_waits(backends, began), "orders of earlier tests are counted")
     before = await counted(backends)
     watching = caller("traffic", ["orders:read"])
     orders = await until(lambda: of_every_kind(watching), "orders that end in every way")
