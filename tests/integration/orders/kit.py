@@ -48,6 +48,8 @@ ANSWERS: dict[str, type[Event]] = {
     "VoidPayment": messages.PaymentVoided,
 }
 ALL = ("orders:read", "orders:write")
+START_SECONDS = 120.0
+"""A process may start on a machine that has much else to do."""
 
 
 def free_port() -> int:
@@ -55,7 +57,7 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 15.0) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 60.0) -> Any:
     """What `condition` returns once that is true."""
     deadline = time.monotonic() + seconds
     while True:
@@ -71,9 +73,13 @@ class Peers:
 
     def __init__(self) -> None:
         self.heard: dict[str, list[tuple[str, dict[str, Any], Incoming]]] = defaultdict(list)
+        self._publisher: Publisher | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a test: answer as ANSWERS says, once."""
         self.answers: dict[str, type[Event] | None] = dict(ANSWERS)
         self.times = 1
-        self._publisher: Publisher | None = None
 
     @asynccontextmanager
     async def running(self, broker_url: str) -> AsyncIterator[None]:
@@ -132,7 +138,7 @@ class Orders:
     @classmethod
     @asynccontextmanager
     async def prepared(
-        cls, folder: Path, database_url: str, broker_url: str, collector: str
+        cls, folder: Path, database_url: str, broker_url: str, collector: str, peers: Peers
     ) -> AsyncIterator[Self]:
         """Settings and keys in `folder`; not started. What runs at the end has to drain well."""
         signer = TokenSigner(new_private_key())
@@ -147,7 +153,7 @@ class Orders:
             "WEFT_CONSOLE": "json",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
         }
-        orders = cls(environment, signer, folder / "orders.log")
+        orders = cls(environment, signer, folder / "orders.log", peers)
         try:
             yield orders
             if orders.process is not None and orders.process.poll() is None:
@@ -168,15 +174,24 @@ class Orders:
         finally:
             await server.stop()
 
-    def __init__(self, environment: dict[str, str], signer: TokenSigner, log: Path) -> None:
+    def __init__(
+        self, environment: dict[str, str], signer: TokenSigner, log: Path, peers: Peers
+    ) -> None:
         self.environment = environment
         self.log = log
+        self.peers = peers
+        self.customer = "alice"
         self._signer = signer
         self.process: subprocess.Popen[bytes] | None = None
         self.session = aiohttp.ClientSession(
             f"http://127.0.0.1:{environment['WEFT_PORT']}",
             timeout=aiohttp.ClientTimeout(total=10),
         )
+
+    def begin(self) -> None:
+        """Begin a test: nobody has ordered yet, and the peers do what they usually do."""
+        self.customer = f"alice-{uuid.uuid4().hex}"
+        self.peers.begin()
 
     async def start(self, **settings: str) -> None:
         """Start the process and wait until it is ready; `settings` are for this start alone."""
@@ -187,7 +202,7 @@ class Orders:
                 stdout=log,
                 stderr=log,
             )
-        await until(self._ready, seconds=30)
+        await until(self._ready, seconds=START_SECONDS)
 
     async def _ready(self) -> bool:
         assert self.process is not None
@@ -209,14 +224,19 @@ class Orders:
         return {"Authorization": f"Bearer {self._signer.mint(subject, scopes, 300).token}"}
 
     async def post(
-        self, body: Any, *, subject: str = "alice", key: str | None = None, **headers: str
+        self, body: Any, *, subject: str | None = None, key: str | None = None, **headers: str
     ) -> tuple[int, dict[str, Any], Any]:
-        sent = self.headers(subject) | {"Idempotency-Key": key or uuid.uuid4().hex} | headers
+        sent = (
+            self.headers(subject or self.customer)
+            | {"Idempotency-Key": key or uuid.uuid4().hex}
+            | headers
+        )
         async with self.session.post("/v1/orders", json=body, headers=sent) as response:
             return response.status, await response.json(content_type=None), response.headers
 
-    async def get(self, path: str, *, subject: str = "alice") -> tuple[int, Any]:
-        async with self.session.get(path, headers=self.headers(subject)) as response:
+    async def get(self, path: str, *, subject: str | None = None) -> tuple[int, Any]:
+        headers = self.headers(subject or self.customer)
+        async with self.session.get(path, headers=headers) as response:
             return response.status, await response.json(content_type=None)
 
     async def place(self, body: Any = None) -> str:

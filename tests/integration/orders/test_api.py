@@ -112,7 +112,9 @@ async def test_the_same_key_gives_the_same_order_and_another_body_is_refused(
     other = await orders.post(GOOD, key="again", subject="bob")
     assert other[1]["order_id"] != first[1]["order_id"]
     await orders.ended(first[1]["order_id"])
-    assert len(peers.heard) == 2
+    _, listed = await orders.get("/v1/orders")
+    assert [each["order_id"] for each in listed["orders"]] == [first[1]["order_id"]]
+    assert peers.commands(first[1]["order_id"]).count("ReserveStock") == 1
 
 
 async def test_one_key_many_times_at_once_is_one_order(orders: Orders) -> None:

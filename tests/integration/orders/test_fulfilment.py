@@ -137,14 +137,13 @@ async def test_orders_killed_at_any_moment_go_on_after_the_restart_each_to_one_e
         assert len(identities) == 4
 
 
-async def test_a_payment_token_is_nowhere_once_it_was_sent(
-    orders: Orders, database_url: str
-) -> None:
+async def test_a_payment_token_is_nowhere_once_it_was_sent(own_orders: Orders) -> None:
+    orders = own_orders
     order_id = await orders.place(order(token="tok_secretword"))
     await orders.ended(order_id)
     assert await orders.stop() == 0
     assert "secretword" not in orders.log.read_text()
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(orders.environment["WEFT_DATABASE_URL"])
     try:
         for table in await connection.fetch(
             "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables"

@@ -10,6 +10,7 @@ import aiohttp
 import asyncpg
 import pytest
 
+from tests.backing import virtual_host
 from tests.integration.shop.kit import (
     CARD_KEY,
     WEBHOOK_SECRET,
@@ -17,7 +18,6 @@ from tests.integration.shop.kit import (
     PostBox,
     Running,
     environment,
-    virtual_host,
 )
 
 Databases = Callable[[], Awaitable[str]]
