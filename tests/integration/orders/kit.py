@@ -150,6 +150,7 @@ class Orders:
             "WEFT_BROKER_URL": broker_url,
             "WEFT_JWKS": str(jwks),
             "WEFT_INVENTORY_URL": f"http://127.0.0.1:{free_port()}",
+            "WEFT_ORDER_DEADLINE": "10m",  # no order ends because the machine is slow
             "WEFT_CONSOLE": "json",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
         }
@@ -185,7 +186,7 @@ class Orders:
         self.process: subprocess.Popen[bytes] | None = None
         self.session = aiohttp.ClientSession(
             f"http://127.0.0.1:{environment['WEFT_PORT']}",
-            timeout=aiohttp.ClientTimeout(total=10),
+            timeout=aiohttp.ClientTimeout(total=60),
         )
 
     def begin(self) -> None:
