@@ -48,17 +48,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest) -> Run:
+def shared(request: pytest.FixtureRequest) -> Run:
     """What the workers of this run share."""
     return request.config.stash[RUN]
 
 
 @pytest.fixture(scope="session")
-def system(run: Run) -> System:
+def system(shared: Run) -> System:
     """The whole system: the one of the environment, or one that lives as long as the run."""
     if "WEFT_ADMIN_DATABASE_URL" in os.environ:
         return System(dict(os.environ), dict(os.environ))
-    return run.system()
+    return shared.system()
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,16 @@ Caller = Callable[..., Door]
 
 
 @pytest.fixture(autouse=True)
-def turn(request: pytest.FixtureRequest, run: Run) -> Iterator[None]:
-    """Let a test that is marked `alone` have the run's system for itself."""
+def turn(request: pytest.FixtureRequest, shared: Run) -> Iterator[None]:
+    """Let a test that is marked `alone` have the run's system for itself.
+
+    Such are those that stop or load parts of it, count what all orders come to, or use commands
+    of which the system takes one at a time: up, scale, run, forget.
+    """
     if "system" not in request.fixturenames:
         yield
         return
-    with run.turn(alone=request.node.get_closest_marker("alone") is not None):
+    with shared.turn(alone=request.node.get_closest_marker("alone") is not None):
         yield
 
 

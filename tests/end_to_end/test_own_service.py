@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from stack.backends.http import BackendError
 from stack.credentials import VHOST
 from stack.system import System as Stack
 from tests.end_to_end.outside import Running
+from tests.shared import Run
 from weft.backends.loki import LogLine
 from weft.backends.trace import Span, Trace
 from weft.ids import uuid7
@@ -79,13 +80,17 @@ def run(system: Running, file: Path, output: Path) -> Iterator[Own]:
 
 
 @pytest.fixture(scope="module")
-def hello(system: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+def hello(system: Running, shared: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     """The example; a system that did not know it before has no more of it, nor of its dead."""
     mine = not Stack.load(system.environment).credentials.path("hello.broker-url").exists()
-    with run(system, HELLO, tmp_path_factory.mktemp("hello") / "output") as own:
+    with ExitStack() as stack:
+        with shared.turn(alone=True):
+            output = tmp_path_factory.mktemp("hello") / "output"
+            own = stack.enter_context(run(system, HELLO, output))
         yield own
     if mine:
-        assert system.weft("forget", "hello", "--yes").returncode == 0
+        with shared.turn(alone=True):
+            assert system.weft("forget", "hello", "--yes").returncode == 0
 
 
 @pytest.fixture
@@ -253,6 +258,7 @@ def hello_as(file: Path) -> Path:
     return file
 
 
+@pytest.mark.alone
 async def test_ctrl_c_drains_it_and_what_it_accepted_is_counted_once(
     system: Running, backends: Backends, tmp_path: Path
 ) -> None:
@@ -286,6 +292,7 @@ async def test_ctrl_c_drains_it_and_what_it_accepted_is_counted_once(
     assert system.weft("forget", "second", "--yes").returncode == 0
 
 
+@pytest.mark.alone
 async def test_what_is_forgotten_leaves_nothing_behind(
     system: Running, backends: Backends, tmp_path: Path
 ) -> None:

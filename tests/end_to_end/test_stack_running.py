@@ -254,6 +254,7 @@ async def test_instances_of_the_gateway_share_its_port(system: Running) -> None:
         assert system.weft("scale", "gateway", "1", seconds=120).returncode == 0
 
 
+@pytest.mark.alone
 def test_a_second_up_changes_nothing_that_runs(system: Running) -> None:
     before = {(one["name"], one.get("instance")): one["pid"] for one in _status(system)}
     done = system.weft("up", seconds=120)
