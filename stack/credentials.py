@@ -14,6 +14,8 @@ from weft.telemetry.synthetic import SYNTHETIC
 
 ADMIN: Final = "weft_admin"
 MONITORING: Final = "weft_monitoring"
+OPERATOR: Final = "weft_operator"
+"""Who looks after dead letters: reads those queues alone, and sends back to their services."""
 VHOST: Final = "weft"
 _PASSWORD_BYTES: Final = 24
 _TRAFFIC: Final = ("orders:write", "inventory:write", SYNTHETIC)
@@ -37,7 +39,7 @@ class Credentials:
         users = [ADMIN, *services]
         for name in [*(f"postgres-{user}" for user in users), "valkey", "grafana-admin"]:
             self._make(name, secrets.token_urlsafe(_PASSWORD_BYTES))
-        for user in [*users, MONITORING]:
+        for user in [*users, MONITORING, OPERATOR]:
             self._make(f"rabbitmq-{user}", secrets.token_urlsafe(_PASSWORD_BYTES))
         self._make("card-provider-key", secrets.token_urlsafe(_PASSWORD_BYTES))
         self._make("webhook-secret", "whsec_" + b64encode(secrets.token_bytes(32)).decode())

@@ -4,13 +4,15 @@ import base64
 import hashlib
 import http.client
 import json
+import re
 import shlex
 from collections.abc import Iterable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from stack.credentials import ADMIN, MONITORING, VHOST
+from stack.credentials import ADMIN, MONITORING, OPERATOR, VHOST
 from stack.home import ROOT, write, write_json
 from stack.parts import Found
 from stack.ports import BIND
@@ -21,6 +23,8 @@ from stack.system import System
 
 UNROUTED_MOST: Final = 10_000
 """Events that no queue wants are kept up to this number, the newest."""
+DEAD: Final = ".dead"
+"""What the name of a queue of dead letters ends with."""
 _ERL_ARGUMENTS: Final = (
     "-kernel inet_dist_use_interface {127,0,0,1}",
     # Schedulers that spin for work cost a laptop more than they give it.
@@ -64,7 +68,7 @@ def program(system: System, found: Found) -> Program:
             "RABBITMQ_PID_FILE": str(data / "pid"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(_ERL_ARGUMENTS),
             # The node reads its definitions when it starts: new ones are a reason to.
-            "WEFT_DEFINITIONS_DIGEST": _digest(_definitions(system)),
+            "WEFT_DEFINITIONS_DIGEST": _digest(_definitions_file(system)),
         },
         probe=http_ok(
             f"{management}/api/health/checks/port-listener/{port}",
@@ -80,11 +84,10 @@ def prepare(system: System, found: Found) -> None:
     del found
     system.home.data("rabbitmq").mkdir(mode=0o700, exist_ok=True)
     folder = system.home.config / "rabbitmq"
-    definitions_file = system.credentials.path("rabbitmq-definitions.json")
-    write(folder / "conf.d" / "10-addresses.conf", _addresses(system, definitions_file))
+    write(folder / "conf.d" / "10-addresses.conf", _addresses(system, _definitions_file(system)))
     plugins = (ROOT / "rabbitmq" / "enabled_plugins").read_text(encoding="utf-8")
     write(folder / "enabled_plugins", plugins)
-    write_json(definitions_file, _definitions(system))
+    write_json(_definitions_file(system), definitions(system.credentials.password, SERVICES))
 
 
 def add(system: System, service: Service) -> None:
@@ -105,10 +108,19 @@ def remove(system: System, name: str) -> None:
     _ask(system, "DELETE", f"exchanges/{VHOST}/{name}.direct")
 
 
-def _ask(system: System, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
-    """Ask the management API as its administrator; what is to be deleted may be gone already."""
-    password = system.credentials.password(f"rabbitmq-{ADMIN}")
-    credentials = base64.b64encode(f"{ADMIN}:{password}".encode()).decode("ascii")
+def dead_lettered(system: System) -> list[str]:
+    """Return the queues that have a dead-letter queue. Raises BrokerError, NoCredentialsError."""
+    found = json.loads(_ask(system, "GET", f"queues/{VHOST}?columns=name", user=OPERATOR))
+    names = (queue["name"] for queue in found)
+    return sorted(name.removesuffix(DEAD) for name in names if name.endswith(DEAD))
+
+
+def _ask(
+    system: System, method: str, path: str, body: dict[str, Any] | None = None, *, user: str = ADMIN
+) -> bytes:
+    """Ask the management API as `user`; what is to be deleted may be gone already."""
+    password = system.credentials.password(f"rabbitmq-{user}")
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
     headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/json"}
     port = system.ports.of("rabbitmq-management")
     connection = http.client.HTTPConnection(BIND, port, timeout=_ANSWER_SECONDS)
@@ -126,15 +138,16 @@ def _ask(system: System, method: str, path: str, body: dict[str, Any] | None = N
     return said
 
 
-def _definitions(system: System) -> dict[str, Any]:
-    return definitions(system.credentials.password, SERVICES)
+def _definitions_file(system: System) -> Path:
+    return system.credentials.path("rabbitmq-definitions.json")
 
 
-def _digest(value: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+def _digest(file: Path) -> str:
+    """Of what was prepared last; `weft status` of a system that an older Weft started needs it."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.exists() else ""
 
 
-def _addresses(system: System, definitions_file: Any) -> str:
+def _addresses(system: System, definitions_file: Path | str) -> str:
     ports = system.ports
     return "\n".join(
         [
@@ -151,7 +164,7 @@ def _addresses(system: System, definitions_file: Any) -> str:
 def definitions(password: Any, services: Iterable[Service]) -> dict[str, Any]:
     """Return the node's definitions; `password(name)` gives each user's."""
     users = [service for service in services if service.broker]
-    names = [(ADMIN, ["administrator"]), (MONITORING, ["monitoring"])]
+    names = [(ADMIN, ["administrator"]), (MONITORING, ["monitoring"]), (OPERATOR, ["management"])]
     names += [(service.name, []) for service in users]
     return {
         "vhosts": [{"name": "/"}, {"name": VHOST}],
@@ -160,6 +173,7 @@ def definitions(password: Any, services: Iterable[Service]) -> dict[str, Any]:
             _permission(ADMIN, "/", ".*", ".*", ".*"),
             _permission(ADMIN, VHOST, ".*", ".*", ".*"),
             _permission(MONITORING, VHOST, "^$", "^$", "^$"),
+            _permission(OPERATOR, VHOST, "^$", r"^[a-z0-9_]+\.direct$", rf"^.*{re.escape(DEAD)}$"),
             *(_service_permission(service) for service in users),
         ],
         "topic_permissions": [_topic_permission(service) for service in users],

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from stack.cli import system, telemetry
+from stack.cli import dead_letters, system, telemetry
 
 app = typer.Typer(
     help="Starts, stops and watches a Weft system on this machine.",
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 system.register(app)
 telemetry.register(app)
+app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def main() -> None:

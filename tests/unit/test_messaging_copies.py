@@ -74,6 +74,8 @@ def test_a_dead_letter_says_why() -> None:
         ("token eyJhbGciOi.eyJzdWIi.c2ln here", "token *** here"),
         ("tok_declined was declined", "*** was declined"),
         ("card 4111 1111 1111 1111", "card ***"),
+        ("card 4111111111111111.", "card ***."),
+        *((text, text) for text in ("order 01a21449-b061-757e-9748-543566366648 is new",)),
         ("mail to jo.doe@example.org", "mail to ***"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
         ("order 4711 of SKU-0001", "order 4711 of SKU-0001"),

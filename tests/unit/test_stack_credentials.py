@@ -139,6 +139,15 @@ def _definitions() -> dict[str, Any]:
         ("inventory", "read", "payments.commands", False),
         ("payments", "configure", "paymentsx.commands", False),
         ("weft_monitoring", "read", "orders.events", False),
+        ("weft_operator", "read", "orders.events.dead", True),
+        ("weft_operator", "read", "hello.commands.dead", True),
+        ("weft_operator", "read", "orders.events", False),
+        ("weft_operator", "read", "weft.unrouted", False),
+        ("weft_operator", "write", "orders.direct", True),
+        ("weft_operator", "write", "weft.commands", False),
+        ("weft_operator", "write", "weft.events", False),
+        ("weft_operator", "write", "amq.default", False),
+        ("weft_operator", "configure", "orders.events.dead", False),
     ],
 )
 def test_a_broker_user_may_do_what_its_service_needs(

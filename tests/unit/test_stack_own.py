@@ -48,7 +48,18 @@ def test_a_name_that_is_no_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["orders", "order", "stock", "weft", "amq", "postgres", "weft_admin", "pg_hello"]
+    "name",
+    [
+        "orders",
+        "order",
+        "stock",
+        "weft",
+        "amq",
+        "postgres",
+        "weft_admin",
+        "weft_operator",
+        "pg_hello",
+    ],
 )
 def test_a_name_that_would_give_rights_of_others_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="that the system does not use itself"):

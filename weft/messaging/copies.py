@@ -18,8 +18,8 @@ _SECRETS = re.compile(
     r"(?<=://)[^\s/@]+@"  # credentials in a URL
     r"|\beyJ[\w-]+\.[\w.-]+"  # a JWT
     r"|\b(?:tok|sk|pk)_\w+"
-    r"|\b\d(?:[ -]?\d){12,18}\b"  # a card number
-    r"|[\w.+-]+@[\w-]+\.[\w.]+"  # an e-mail address
+    r"|(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"  # a card number, and no part of an identity
+    r"|[\w.+-]{1,64}@[\w-]{1,63}\.[\w.]+"  # an e-mail address
     r"|(?i:(?<=bearer )\S+|(?<=password=)\S+)"
 )
 
@@ -52,8 +52,13 @@ def dead(incoming: Incoming, queue: QueueSpec, error: Exception) -> Outgoing:
 
 def clean(text: str) -> str:
     """Return the first line of `text`, bounded, without what looks like a secret or a person."""
-    first = text.strip().partition("\n")[0]
-    return _SECRETS.sub("***", first)[:ERROR_LENGTH]
+    first = text.strip().partition("\n")[0][: 4 * ERROR_LENGTH]
+    return redacted(first)[:ERROR_LENGTH]
+
+
+def redacted(text: str) -> str:
+    """Return `text` without what looks like a secret or a person."""
+    return _SECRETS.sub("***", text)
 
 
 def _copy(

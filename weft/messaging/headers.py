@@ -23,3 +23,12 @@ ERROR = "x-weft-error"
 
 ATTEMPTS = "x-weft-attempts"
 """How many attempts a dead message had."""
+
+REPLAYS = "x-weft-replays"
+"""How often a dead letter was sent back to its queue."""
+
+REPLAY_OF = "x-weft-replay-of"
+"""The identity of the dead letter, on a replay that had to be given a new one."""
+
+OF_A_DEATH = frozenset({ATTEMPT, FIRST_FAILED_AT, REASON, ERROR_TYPE, ERROR, ATTEMPTS})
+"""What a replay leaves behind: it is a first attempt again."""

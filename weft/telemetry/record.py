@@ -91,10 +91,12 @@ def send(
     body_bytes: int,
     conversation: str = "",
     parent: Carrier | None = None,
+    linked: bool = False,
 ) -> MessagingCall:
     """Begin to publish a message. `parent` is the carrier stored with it (default: this context).
 
-    Put the call's `carrier` into the message's headers: this span is its creation context.
+    Put the call's `carrier` into the message's headers: this span is its creation context. What is
+    sent once more has the first sending for its parent, and is `linked` to it.
     """
     destination = _destination(exchange, routing_key)
     labels: Facts = {
@@ -112,7 +114,9 @@ def send(
         "weft.message.type": message_type,
     }
     above = None if parent is None else extract(parent)
-    span, ctx = _begin(f"send {destination}", SpanKind.PRODUCER, attributes, above)
+    first = trace.get_current_span(above).get_span_context()
+    links = [Link(first)] if linked and first.is_valid else None
+    span, ctx = _begin(f"send {destination}", SpanKind.PRODUCER, attributes, above, links)
     return MessagingCall(span, ctx, labels, sent=True)
 
 

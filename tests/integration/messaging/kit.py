@@ -1,7 +1,9 @@
 """Messages, handlers and an administrator's eyes on the real RabbitMQ."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
@@ -9,10 +11,15 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 import aiormq
+import pamqp.frame
 from aiormq.abc import DeliveredMessage
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pamqp.base import Frame
 from pamqp.commands import Basic
 
 from weft.messaging import Command, Event, Incoming, Outgoing, outgoing
+from weft.telemetry import record
 
 SHORT = (0.05, 0.1, 0.2)
 """A retry ladder that a test can wait for, in seconds."""
@@ -34,6 +41,16 @@ class Orphan(Command, frozen=True, kw_only=True):
 
 def ping(number: int = 0) -> Outgoing:
     return outgoing(Ping(number=number), correlation_id=f"c-{number}")
+
+
+def caused(number: int = 0) -> tuple[Outgoing, str]:
+    """A message made while a request is served, and the trace id of that request."""
+    with record.http_server("POST", "/v1/pings", port=1, headers={}) as call:
+        return outgoing(Ping(number=number), correlation_id=f"c-{number}"), call.trace_id
+
+
+def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
+    return [span for span in spans.get_finished_spans() if span.name == name]
 
 
 async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
@@ -109,12 +126,42 @@ class Rabbit:
         await channel.close()
         return taken[0]
 
+    async def take_all(self, queue: str) -> list[str]:
+        """Take everything out of `queue`; return the messages' identities, in order."""
+        channel = await self._channel()
+        identities = []
+        while True:
+            message = await channel.basic_get(queue, no_ack=True)
+            if isinstance(message.delivery, Basic.GetEmpty):
+                await channel.close()
+                return identities
+            identities.append(message.header.properties.message_id or "")
+
     async def put_raw(self, queue: str, body: bytes, **properties: Any) -> None:
         """Publish what no chassis would, straight into `queue`."""
         channel = await self._channel()
         await channel.basic_publish(
             body, routing_key=queue, properties=Basic.Properties(**properties)
         )
+        await channel.close()
+
+    async def publish(self, exchange: str, routing_key: str) -> None:
+        """Publish nothing in particular; raises what the broker says to it."""
+        channel = await self._channel()
+        await channel.basic_publish(b"{}", exchange=exchange, routing_key=routing_key)
+        await channel.close()
+
+    async def declare(self, queue: str) -> None:
+        """Make a queue; raises what the broker says to it."""
+        channel = await self._channel()
+        await channel.queue_declare(queue, durable=True)
+        await channel.close()
+
+    async def reject(self, queue: str) -> None:
+        """Take a message out of `queue` for the broker to put it aside."""
+        channel = await self._channel()
+        message = await channel.basic_get(queue)
+        await channel.basic_reject(message.delivery.delivery_tag, requeue=False)
         await channel.close()
 
     async def api(self, method: str, path: str, body: object = None) -> Any:
@@ -133,3 +180,49 @@ class Rabbit:
                 await self.api("DELETE", f"connections/{quote(connection['name'], safe='')}")
                 killed += 1
         return killed
+
+
+class Wire:
+    """A TCP relay in front of the broker that can be cut and mended."""
+
+    def __init__(self, url: str) -> None:
+        self._parts = urlsplit(url)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self._port = server.getsockname()[1]
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
+        user = f"{self._parts.username}:{self._parts.password}"
+        self.url = self._parts._replace(netloc=f"{user}@127.0.0.1:{self._port}").geturl()
+
+    async def mend(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+
+    async def cut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for writer in self._writers:
+                writer.transport.abort()
+            self._writers.clear()
+            self._server = None
+
+    def say(self, frame: Frame) -> None:
+        """Say something to the clients in the broker's name, while it is silent."""
+        for writer in self._clients:
+            writer.write(pamqp.frame.marshal(frame, 0))
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(
+            self._parts.hostname, self._parts.port
+        )
+        self._writers |= {writer, far_writer}
+        self._clients.add(writer)
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()

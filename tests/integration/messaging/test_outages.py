@@ -1,67 +1,16 @@
 """The broker is away: said once, waited for, and everything goes on by itself."""
 
 import asyncio
-import contextlib
 import random
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
 
-import pamqp.frame
 import pytest
-from pamqp.base import Frame
 from pamqp.commands import Connection
 
-from tests.integration.messaging.kit import SHORT, Collected, Ping, Rabbit, ping, until
+from tests.integration.messaging.kit import SHORT, Collected, Ping, Rabbit, Wire, ping, until
 from weft.errors import Unavailable
 from weft.messaging import Broker, Consumer, Publisher, ServiceTopology, broker
-
-
-class Wire:
-    """A TCP relay in front of the broker that can be cut and mended."""
-
-    def __init__(self, url: str) -> None:
-        self._parts = urlsplit(url)
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self._port = server.getsockname()[1]
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._clients: set[asyncio.StreamWriter] = set()
-        user = f"{self._parts.username}:{self._parts.password}"
-        self.url = self._parts._replace(netloc=f"{user}@127.0.0.1:{self._port}").geturl()
-
-    async def mend(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-
-    async def cut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            for writer in self._writers:
-                writer.transport.abort()
-            self._writers.clear()
-            self._server = None
-
-    def say(self, frame: Frame) -> None:
-        """Say something to the clients in the broker's name, while it is silent."""
-        for writer in self._clients:
-            writer.write(pamqp.frame.marshal(frame, 0))
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(
-            self._parts.hostname, self._parts.port
-        )
-        self._writers |= {writer, far_writer}
-        self._clients.add(writer)
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
 
 
 class Said:
@@ -74,13 +23,6 @@ class Said:
         self.records.append(message)
 
     info = warning
-
-
-@pytest.fixture
-async def wire(broker_url: str) -> AsyncIterator[Wire]:
-    wire = Wire(broker_url)
-    yield wire
-    await wire.cut()
 
 
 @pytest.fixture

@@ -5,34 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tests.integration.messaging.kit import Collected, Ping, Rabbit, until
-from weft.messaging import Broker, Consumer, Incoming, Outgoing, Publisher, outgoing
+from tests.integration.messaging.kit import Collected, Ping, Rabbit, caused, named, until
+from weft.messaging import Broker, Consumer, Incoming, Publisher, outgoing
 from weft.telemetry import current_carrier, mark_synthetic, record
 
 Connect = Callable[..., Awaitable[Broker]]
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(record, "_tracer", provider.get_tracer("test"))
-    return exporter
-
-
-def caused(number: int = 0) -> tuple[Outgoing, str]:
-    """A message made while a request is served, and the trace id of that request."""
-    with record.http_server("POST", "/v1/pings", port=1, headers={}) as call:
-        return outgoing(Ping(number=number), correlation_id=f"c-{number}"), call.trace_id
-
-
-def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
-    return [span for span in spans.get_finished_spans() if span.name == name]
 
 
 def one(spans: InMemorySpanExporter, name: str) -> ReadableSpan:
