@@ -4,13 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.integration.messaging.kit import SHORT, Collected, Ping, Rabbit, Wire
 from weft.messaging import Broker, ServiceTopology
-from weft.telemetry import record
 
 
 @pytest.fixture
@@ -47,15 +43,6 @@ async def connect(broker_url: str) -> AsyncIterator[Callable[..., Awaitable[Brok
     yield start
     for broker in started:
         await broker.stop()
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(record, "_tracer", provider.get_tracer("test"))
-    return exporter
 
 
 @pytest.fixture

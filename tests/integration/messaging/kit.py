@@ -5,12 +5,13 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 import aiormq
+import pamqp.exceptions
 import pamqp.frame
 from aiormq.abc import DeliveredMessage
 from opentelemetry.sdk.trace import ReadableSpan
@@ -192,6 +193,8 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._clients: set[asyncio.StreamWriter] = set()
+        self._heard: list[bytearray] = []
+        self._said: list[bytearray] = []
         user = f"{self._parts.username}:{self._parts.password}"
         self.url = self._parts._replace(netloc=f"{user}@127.0.0.1:{self._port}").geturl()
 
@@ -211,18 +214,43 @@ class Wire:
         for writer in self._clients:
             writer.write(pamqp.frame.marshal(frame, 0))
 
+    def heard(self, kind: type[Frame]) -> list[Frame]:
+        """What the clients have said to the broker, of one kind."""
+        return [frame for data in self._heard for frame in _frames(data) if isinstance(frame, kind)]
+
+    def said(self, kind: type[Frame]) -> list[Frame]:
+        """What the broker has said to the clients, of one kind."""
+        return [frame for data in self._said for frame in _frames(data) if isinstance(frame, kind)]
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(
             self._parts.hostname, self._parts.port
         )
         self._writers |= {writer, far_writer}
         self._clients.add(writer)
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        self._heard.append(heard := bytearray())
+        self._said.append(said := bytearray())
+        await asyncio.gather(_copy(reader, far_writer, heard), _copy(far_reader, writer, said))
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: bytearray
+) -> None:
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
+            seen += data
             writer.write(data)
             await writer.drain()
     writer.close()
+
+
+def _frames(data: bytearray) -> Iterator[Frame]:
+    rest = bytes(data)
+    while rest:
+        try:
+            used, _, frame = pamqp.frame.unmarshal(rest)
+        except pamqp.exceptions.UnmarshalingException:
+            return  # cut off in the middle
+        if isinstance(frame, Frame):
+            yield frame
+        rest = rest[used:]
