@@ -17,7 +17,7 @@ def test_the_service_that_readme_shows_is_the_one_in_the_examples() -> None:
 
 
 def test_every_command_that_readme_calls_exists() -> None:
-    called = set(re.findall(r"\.venv/bin/weft ([a-z]+)", README))
+    called = set(re.findall(r"\.venv/bin/weft ([a-z-]+)", README))
     assert called
     for name in called:
         assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
