@@ -13,6 +13,7 @@ import pytest
 from weft.errors import Unavailable
 from weft.postgres.database import Database
 from weft.postgres.errors import MigrationError, TransactionAborted, TransactionConflict
+from weft.postgres.transaction import Opening
 
 
 @pytest.fixture
@@ -172,6 +173,31 @@ async def test_a_swallowed_statement_error_cannot_pass_as_a_commit(db: Database)
             with pytest.raises(asyncpg.DivisionByZeroError):
                 await tx.fetchval("SELECT 1 / 0")
     assert not called
+
+
+async def test_a_transaction_tells_what_its_opening_statement_did(db: Database) -> None:
+    await db.execute("CREATE TABLE notes (text text UNIQUE)")
+    opening = Opening("INSERT INTO notes VALUES ('a') ON CONFLICT DO NOTHING", "INSERT INTO notes")
+    for tag in ("INSERT 0 1", "INSERT 0 0"):
+        async with db.transaction(opening=opening) as tx:
+            assert tx.opened == tag
+    with pytest.raises(KeyError):
+        async with db.transaction(opening=Opening("DELETE FROM notes", "DELETE FROM notes")):
+            raise KeyError
+    assert await db.fetchval("SELECT text FROM notes") == "a"
+
+
+async def test_a_transaction_that_fails_to_open_leaves_its_connection_as_it_was(
+    database_url: str,
+) -> None:
+    database = Database(database_url, pool_size=1)
+    await database.start()
+    before = await database.fetchval("SELECT pg_backend_pid()")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        async with database.transaction(opening=Opening("DELETE FROM nothing", "DELETE")):
+            pass
+    assert await database.fetchval("SELECT pg_backend_pid()") == before
+    await database.stop()
 
 
 async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_serves_on(

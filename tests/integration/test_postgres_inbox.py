@@ -262,6 +262,14 @@ async def test_identities_of_the_last_seven_days_and_the_next_two_are_remembered
     assert [await handle(message), await handle(message)] == ["processed", "duplicate"]
 
 
+async def test_a_consumer_may_have_any_name(db: Database, handlers: Handlers) -> None:
+    message = incoming()
+    assert await exactly_once(db, "o'hara's", handlers)(message) == "processed"
+    assert await exactly_once(db, "o'hara's", handlers)(message) == "duplicate"
+    assert await exactly_once(db, "o'hara''s", handlers)(message) == "processed"
+    assert await db.fetchval("SELECT count(*) FROM sums") == 2
+
+
 async def test_a_partition_that_maintenance_missed_is_made_when_needed(
     db: Database, handlers: Handlers
 ) -> None:

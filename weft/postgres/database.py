@@ -14,7 +14,7 @@ from weft.postgres.maintenance import Maintenance
 from weft.postgres.migrations import Schema, migrate
 from weft.postgres.signals import Signals
 from weft.postgres.statement import Connection, end, run
-from weft.postgres.transaction import Transaction
+from weft.postgres.transaction import Opening, Transaction
 from weft.settings import Secret
 from weft.telemetry import get_logger
 
@@ -94,9 +94,11 @@ class Database:
         finally:
             self._pool = None
 
-    def transaction(self, *, cause: str | None = None) -> Transaction:
+    def transaction(
+        self, *, cause: str | None = None, opening: Opening | None = None
+    ) -> Transaction:
         """Return a transaction for `async with`; `cause` is the id of the message it handles."""
-        return Transaction(self, cause=cause)
+        return Transaction(self, cause=cause, opening=opening)
 
     async def execute(self, sql: str, *args: Any) -> str:
         """Run a statement; return its command tag."""

@@ -16,6 +16,7 @@ from weft.postgres.database import Database
 from weft.postgres.errors import IdentityOutOfRange, TransactionConflict
 from weft.postgres.gathering import Delivery, Gathering
 from weft.postgres.handlers import Handlers
+from weft.postgres.transaction import Opening
 
 Outcome = Literal["processed", "duplicate"]
 
@@ -23,6 +24,12 @@ _RECORD = (
     "INSERT INTO weft.inbox (message_id, consumer) SELECT id, $2 FROM unnest($1::uuid[]) AS m(id)"
     " ON CONFLICT DO NOTHING RETURNING message_id"
 )
+_RECORD_ONE = (
+    "INSERT INTO weft.inbox (message_id, consumer) VALUES ({identity}, {consumer})"
+    " ON CONFLICT DO NOTHING"
+)
+_RECORD_ONE_TOLD = _RECORD_ONE.format(identity="$1", consumer="$2")
+_RECORDED = "INSERT 0 1"
 
 
 def exactly_once(
@@ -60,6 +67,7 @@ class _Inbox:
     def __init__(self, db: Database, consumer: str) -> None:
         self._db = db
         self._consumer = consumer
+        self._literal = "'" + consumer.replace("'", "''") + "'"
 
     async def handle(self, deliveries: Sequence[Delivery]) -> set[UUID]:
         """Handle all in one transaction; return the identities that were new."""
@@ -67,6 +75,8 @@ class _Inbox:
 
     async def _once(self, deliveries: Sequence[Delivery]) -> set[UUID]:
         try:
+            if len(deliveries) == 1:
+                return await self._single(deliveries[0])
             async with self._db.transaction() as tx:
                 rows = await tx.fetch(_RECORD, [one.identity for one in deliveries], self._consumer)
                 fresh = {row["message_id"] for row in rows}
@@ -82,6 +92,16 @@ class _Inbox:
                 raise
             await inbox_days.make_and_drop(self._db, time.time())
             raise TransactionConflict("the inbox had no partition for the day") from error
+
+    async def _single(self, delivery: Delivery) -> set[UUID]:
+        """The same for one message, with BEGIN and the inbox in one round trip."""
+        sql = _RECORD_ONE.format(identity=f"'{delivery.identity}'", consumer=self._literal)
+        opening = Opening(sql, _RECORD_ONE_TOLD)
+        async with self._db.transaction(cause=delivery.incoming.id, opening=opening) as tx:
+            if tx.opened != _RECORDED:
+                return set()
+            await delivery.run(tx)
+            return {delivery.identity}
 
 
 def _unknown(incoming: Incoming, handlers: Handlers) -> Outcome:

@@ -35,9 +35,14 @@ async def run(
     address: Address,
     sql: str,
     args: tuple[Any, ...],
+    *,
+    told: str | None = None,
 ) -> R:
-    """Await `method(sql, *args)`, a method of `connection`. Raises what `translate` returns."""
-    call = record.sql(sql, namespace=address.database, host=address.host, port=address.port)
+    """Await `method(sql, *args)`, a method of `connection`. Raises what `translate` returns.
+
+    `told` is what telemetry is given where values stand in `sql` itself.
+    """
+    call = record.sql(told or sql, namespace=address.database, host=address.host, port=address.port)
     try:
         result = await method(sql, *args)
     except BaseException as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import asyncpg
 
@@ -26,25 +26,41 @@ class Source(Protocol):
         """Take it back."""
 
 
+class Opening(NamedTuple):
+    """A statement without parameters that goes out with BEGIN, in one round trip.
+
+    `told` is the same with its values left out, for telemetry.
+    """
+
+    sql: str
+    told: str
+
+
 class Transaction:
     """`async with` begins it; leaving commits, or rolls back on an exception.
+
+    `opened` is the command tag of the `opening` statement, if one was given.
 
     Isolation is READ COMMITTED: each statement sees what was committed before it began. An
     Executor; one statement at a time.
     """
 
-    __slots__ = ("_callbacks", "_connection", "_source", "cause")
+    __slots__ = ("_callbacks", "_connection", "_opening", "_source", "cause", "opened")
 
-    def __init__(self, source: Source, *, cause: str | None = None) -> None:
+    def __init__(
+        self, source: Source, *, cause: str | None = None, opening: Opening | None = None
+    ) -> None:
         self._source = source
+        self._opening = opening
         self._connection: Connection | None = None
         self._callbacks: list[Callable[[], None]] = []
         self.cause = cause
+        self.opened = ""
 
     async def __aenter__(self) -> Self:
         connection = await self._source.acquire()
         try:
-            await run(connection.execute, connection, self._source.address, "BEGIN", ())
+            self.opened = await self._begin(connection)
         except BaseException:
             await self._source.release(connection)
             raise
@@ -96,6 +112,17 @@ class Transaction:
         connection = self._open()
         call: Callable[..., Awaitable[Any]] = getattr(connection, method)
         return await run(call, connection, self._source.address, sql, args)
+
+    async def _begin(self, connection: Connection) -> str:
+        address = self._source.address
+        if self._opening is None:
+            return await run(connection.execute, connection, address, "BEGIN", ())
+        sql, told = (f"BEGIN; {text}" for text in self._opening)
+        try:
+            return await run(connection.execute, connection, address, sql, (), told=told)
+        except BaseException:
+            await self._roll_back(connection)
+            raise
 
     async def _commit(self, connection: Connection) -> None:
         tag = await run(connection.execute, connection, self._source.address, "COMMIT", ())
