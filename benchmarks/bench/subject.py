@@ -86,12 +86,15 @@ class Span:
         self._meter = meter
         self._units, self._at = meter.units, meter.at or time.monotonic()
         self._latencies = len(meter.latencies)
-        self._began, self._cpu = time.monotonic(), _cpu_seconds()
+        self._children = _children_seconds()
+        self._began, self._cpu = time.monotonic(), _own_seconds()
 
     def measured(self) -> dict[str, Any]:
         """Return the figures; `cores` is CPU seconds a second, `rate` units a second."""
         meter = self._meter
-        cpu, now = _cpu_seconds() - self._cpu, time.monotonic()
+        now = time.monotonic()
+        cpu = _own_seconds() - self._cpu
+        cpu += _children_seconds() - self._children
         seconds = (meter.at or now) - self._at
         times = sorted(meter.latencies[self._latencies :])
         return {
@@ -102,9 +105,15 @@ class Span:
         }
 
 
-def _cpu_seconds() -> float:
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    total = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def _own_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _children_seconds() -> float:
+    """Return what children have used; looking for them costs something itself."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = ended.ru_utime + ended.ru_stime
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             times = child.cpu_times()

@@ -1,0 +1,57 @@
+"""Consuming from a durable quorum queue, with an effect in PostgreSQL."""
+
+from typing import Final
+
+from benchmarks.bench.bench import Bench, Goal, Variant
+
+_HERE: Final = "benchmarks.bench.consume"
+
+BENCH: Final = Bench(
+    name="consume",
+    about="A message of 1 KB from a durable quorum queue, acknowledged when it is done with: "
+    "64 prefetched, 16 in hand, a pool of 10 connections. But for `bare` each inserts a row into "
+    "PostgreSQL (commits wait for the disk), and Weft's variants do so exactly once: the message's "
+    "identity is recorded in the transaction of its effect.",
+    unit="message",
+    variants=(
+        Variant(
+            name="bare",
+            about="aio-pika, consume and ack, no database",
+            subject=f"{_HERE}.clients:ack_only",
+        ),
+        Variant(
+            name="transaction",
+            about="aio-pika and asyncpg: BEGIN, INSERT, COMMIT, ack; at least once, and no reset "
+            "of the session in the pool",
+            subject=f"{_HERE}.clients:transaction",
+        ),
+        Variant(
+            name="weft_quiet",
+            about="Weft, exactly once, a transaction for each message; telemetry off",
+            subject=f"{_HERE}.chassis:singly",
+        ),
+        Variant(
+            name="weft",
+            about="the same, all three signals exported",
+            subject=f"{_HERE}.chassis:singly",
+            telemetry=True,
+        ),
+        Variant(
+            name="together_quiet",
+            about="Weft, exactly once, messages that are in hand at the same time share a "
+            "transaction (`together`), 64 in hand; telemetry off",
+            subject=f"{_HERE}.chassis:together",
+        ),
+        Variant(
+            name="together",
+            about="the same, all three signals exported",
+            subject=f"{_HERE}.chassis:together",
+            telemetry=True,
+        ),
+    ),
+    goals=(
+        Goal(variant="weft_quiet", metric="per_second", beside="transaction", bound=0.8),
+        Goal(variant="together_quiet", metric="per_second", beside="transaction", bound=3.0),
+    ),
+    needs=("rabbitmq", "postgres"),
+)
