@@ -14,7 +14,7 @@ from weft.errors import VersionConflict
 from weft.messaging.message import Event
 from weft.postgres.database import Database
 from weft.postgres.event_log import EventLog, StoredEvent
-from weft.postgres.projections import Projection, _age, _lag
+from weft.postgres.projections import Apply, Projection, _age, _lag
 from weft.postgres.transaction import Transaction
 
 DEADLINE = 10.0
@@ -25,18 +25,27 @@ class Moved(Event, frozen=True, kw_only=True):
     n: int
 
 
-async def write_down(tx: Transaction, events: Sequence[StoredEvent]) -> None:
+async def write_down(tx: Transaction, events: Sequence[StoredEvent], generation: int) -> None:
     for event in events:
         await tx.execute(
-            "INSERT INTO seen (stream, version) VALUES ($1, $2)", event.stream, event.version
+            "INSERT INTO seen (generation, stream, version) VALUES ($1, $2, $3)",
+            generation,
+            event.stream,
+            event.version,
         )
+
+
+def following(db: Database, apply: Apply = write_down, *, batch: int = 500) -> Projection:
+    return Projection(db, "p", apply, tables=["seen"], batch=batch)
 
 
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url, pool_size=12)
     await database.start()
-    await database.execute("CREATE TABLE seen (n serial, stream text, version bigint)")
+    await database.execute(
+        "CREATE TABLE seen (n serial, generation int, stream text, version bigint)"
+    )
     yield database
     await database.stop()
 
@@ -64,7 +73,7 @@ async def append(where: Database | Transaction, log: EventLog, stream: str, expe
 async def test_every_event_is_applied_once_and_in_the_order_of_its_stream(
     db: Database, log: EventLog
 ) -> None:
-    projection = Projection(db, "p", write_down, batch=7)
+    projection = following(db, batch=7)
     await projection.start()
 
     async def work(stream: str) -> None:
@@ -87,7 +96,7 @@ async def test_every_event_is_applied_once_and_in_the_order_of_its_stream(
 
 
 async def test_a_position_that_commits_late_is_not_skipped(db: Database, log: EventLog) -> None:
-    projection = Projection(db, "p", write_down)
+    projection = following(db)
     await projection.start()
     async with db.transaction() as early:
         await append(early, log, "early", 0)
@@ -115,7 +124,7 @@ async def test_an_earlier_position_in_a_later_transaction_is_not_skipped(
         await append(second, log, "b", 0)
     order = await db.fetch("SELECT stream FROM weft.events ORDER BY tx, position")
     assert [row["stream"] for row in order] == ["b", "a"]
-    projection = Projection(db, "p", write_down, batch=1)
+    projection = following(db, batch=1)
     await projection.start()
 
     async def both() -> bool:
@@ -130,7 +139,7 @@ async def test_transactions_are_ordered_as_numbers(db: Database, log: EventLog) 
     for n, tx in enumerate(("9", "10", "11")):
         await append(db, log, "s", n)
         await db.execute("UPDATE weft.events SET tx = $1::text::xid8 WHERE version = $2", tx, n + 1)
-    projection = Projection(db, "p", write_down, batch=1)
+    projection = following(db, batch=1)
     await projection.start()
 
     async def all_seen() -> bool:
@@ -157,9 +166,10 @@ async def test_a_stream_cannot_be_turned_round_by_a_transaction_that_began_earli
 async def test_a_long_writer_in_another_database_holds_projections_back_and_is_seen(
     db: Database, log: EventLog, parts: dict[str, str]
 ) -> None:
-    projection = Projection(db, "held", write_down)
+    projection = following(db)
     await projection.start()
-    labels = (("weft.projection.name", "held"),)
+    labels = (("weft.projection.name", "p"),)
+    live = (*labels, ("weft.projection.state", "live"))
     elsewhere = await asyncpg.connect(parts["WEFT_ADMIN_DATABASE_URL"])
     try:
         async with elsewhere.transaction():
@@ -167,7 +177,7 @@ async def test_a_long_writer_in_another_database_holds_projections_back_and_is_s
             await append(db, log, "s", 0)
 
             async def old_enough() -> bool:
-                return _age.get(labels, 0.0) > 0.3 and _lag.get(labels) == 1
+                return _age.get(labels, 0.0) > 0.3 and _lag.get(live) == 1
 
             await until(old_enough)
             assert await seen(db) == []
@@ -175,7 +185,7 @@ async def test_a_long_writer_in_another_database_holds_projections_back_and_is_s
         await elsewhere.close()
 
     async def caught_up() -> bool:
-        return await seen(db) == [("s", 1)] and _lag.get(labels) == 0
+        return await seen(db) == [("s", 1)] and _lag.get(live) == 0
 
     await until(caught_up)
     await projection.stop()
@@ -186,7 +196,7 @@ async def test_instances_share_a_projection_without_repeating(
 ) -> None:
     other = Database(database_url)
     await other.start()
-    projections = [Projection(part, "p", write_down, batch=3) for part in (db, other)]
+    projections = [following(part, batch=3) for part in (db, other)]
     for projection in projections:
         await projection.start()
     for n in range(30):
@@ -204,15 +214,15 @@ async def test_instances_share_a_projection_without_repeating(
 async def test_a_batch_that_fails_is_applied_again_as_a_whole(db: Database, log: EventLog) -> None:
     failures = [1]
 
-    async def once_wrong(tx: Transaction, events: Sequence[StoredEvent]) -> None:
-        await write_down(tx, events)
+    async def once_wrong(tx: Transaction, events: Sequence[StoredEvent], generation: int) -> None:
+        await write_down(tx, events, generation)
         if failures:
             failures.pop()
             raise RuntimeError
 
     for n in range(3):
         await append(db, log, "s", n)
-    projection = Projection(db, "p", once_wrong)
+    projection = following(db, once_wrong)
     await projection.start()
 
     async def all_seen() -> bool:
@@ -221,21 +231,3 @@ async def test_a_batch_that_fails_is_applied_again_as_a_whole(db: Database, log:
     await until(all_seen)
     await projection.stop()
     assert await seen(db) == [("s", 1), ("s", 2), ("s", 3)]
-
-
-async def test_a_new_generation_reads_from_the_start_beside_the_live_one(
-    db: Database, log: EventLog
-) -> None:
-    await append(db, log, "s", 0)
-    projections = [Projection(db, "p", write_down, generation=n) for n in (1, 2)]
-    for projection in projections:
-        await projection.start()
-
-    async def twice() -> bool:
-        return await seen(db) == [("s", 1), ("s", 1)]
-
-    await until(twice)
-    rows = await db.fetch("SELECT generation, live FROM weft.projections ORDER BY 1")
-    assert [row["generation"] for row in rows] == [1, 2]
-    assert sum(row["live"] for row in rows) == 1
-    await asyncio.gather(*(projection.stop() for projection in projections))

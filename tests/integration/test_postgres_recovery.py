@@ -55,7 +55,7 @@ def seed() -> int:
 async def db(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url, pool_size=12)
     await database.start()
-    await database.execute("CREATE TABLE seen (stream text, version bigint)")
+    await database.execute("CREATE TABLE seen (generation int, stream text, version bigint)")
     await database.execute("CREATE TABLE effects (id text)")
     yield database
     await database.stop()
@@ -103,7 +103,7 @@ async def test_cut_connections_lose_nothing_and_repeat_no_effect(
     components: list[Component] = [
         Relay(db, wire),
         DeadlineScanner(db, {"t": _fire}),
-        Projection(db, "p", _project, batch=4),
+        Projection(db, "p", _project, tables=["seen"], batch=4),
     ]
     for component in components:
         await component.start()
@@ -131,9 +131,11 @@ async def test_cut_connections_lose_nothing_and_repeat_no_effect(
         assert list(dict.fromkeys(own)) == [b'{"n":%d}' % number for number in range(EVENTS)]
 
 
-async def _project(tx: Transaction, events: Sequence[StoredEvent]) -> None:
+async def _project(tx: Transaction, events: Sequence[StoredEvent], generation: int) -> None:
     for event in events:
-        await tx.execute("INSERT INTO seen VALUES ($1, $2)", event.stream, event.version)
+        await tx.execute(
+            "INSERT INTO seen VALUES ($1, $2, $3)", generation, event.stream, event.version
+        )
 
 
 async def _fire(tx: Transaction, key: str) -> None:

@@ -92,8 +92,12 @@ class EventLog:
 
     async def read(self, where: Executor, stream: str, *, after: int = 0) -> list[StoredEvent]:
         """Return the events of `stream` with a version above `after`, oldest first."""
-        rows = await where.fetch(_READ, stream, after)
-        return [stored(row) for row in rows]
+        return [stored(row) for row in await where.fetch(READ, stream, after)]
+
+    async def first(self, where: Executor, streams: Sequence[str]) -> dict[str, StoredEvent]:
+        """Return the event that each of `streams` begins with, by stream."""
+        rows = await where.fetch(_FIRST, streams)
+        return {row["stream"]: stored(row) for row in rows}
 
     def _appended(self) -> None:
         self._signals.emit(SIGNAL)
@@ -125,10 +129,12 @@ def _meta(cause: str | None) -> str:
 
 
 # ruff's S608 does not see that no part of these comes from outside.
-_READ = (
+READ = (
     f"SELECT {_COLUMNS} FROM weft.events"  # noqa: S608
     " WHERE stream = $1 AND version > $2 ORDER BY version"
 )
+
+_FIRST = f"SELECT {_COLUMNS} FROM weft.events WHERE stream = ANY($1) AND version = 1"  # noqa: S608
 
 # Each evaluates $1 to $4 and returns the stream's new version, or no row. The comparison of tx
 # refuses an append from a transaction that is older than the stream's newest event.

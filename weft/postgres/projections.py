@@ -6,9 +6,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
+from asyncpg import Record
+
 from weft.errors import Unavailable
 from weft.messaging.backoff import Backoff
-from weft.postgres import event_log
+from weft.postgres import event_log, generations
 from weft.postgres.database import Database
 from weft.postgres.event_log import StoredEvent, stored
 from weft.postgres.horizon import Horizon
@@ -17,15 +19,17 @@ from weft.telemetry import gauge, get_logger
 
 log = get_logger(__name__)
 
-Apply = Callable[[Transaction, Sequence[StoredEvent]], Awaitable[None]]
+Apply = Callable[[Transaction, Sequence[StoredEvent], int], Awaitable[None]]
+"""Awaited as `apply(tx, events, generation)`: writes rows of that generation."""
 
 POLL = 1.0
 _BLOCKED = 0.05
+_AT_ONCE = 0.0
 _MEASURE = 5.0
-_COUNTED = 100_000
 
-_lag: dict[tuple[tuple[str, str], ...], float] = {}
-_age: dict[tuple[tuple[str, str], ...], float] = {}
+_Labels = tuple[tuple[str, str], ...]
+_lag: dict[_Labels, float] = {}
+_age: dict[_Labels, float] = {}
 
 gauge(
     "weft.projection.lag.events",
@@ -40,18 +44,17 @@ gauge(
     lambda: dict(_age),
 )
 
-_REGISTER = (
-    "INSERT INTO weft.projections (name, generation, live)"
-    " VALUES ($1, $2, NOT EXISTS (SELECT 1 FROM weft.projections WHERE name = $1 AND live))"
-    " ON CONFLICT DO NOTHING"
+_CURSOR = (
+    "SELECT tx::text, position FROM weft.projections WHERE name = $1 AND generation = $2"
+    " FOR UPDATE SKIP LOCKED"
 )
-_CURSOR = "SELECT tx::text, position FROM weft.projections WHERE name = $1 AND generation = $2"
 _PEEK = (
-    "SELECT n.tx IS NOT NULL AS waiting, n.tx < pg_snapshot_xmin(h) AS ready,"
+    "SELECT p.generation, p.live, n.tx IS NOT NULL AS waiting,"
+    " coalesce(n.tx < pg_snapshot_xmin(h), false) AS ready,"
     " pg_snapshot_xmin(h)::text AS xmin, pg_snapshot_xmax(h)::text AS xmax"
     " FROM weft.projections p CROSS JOIN pg_current_snapshot() AS h LEFT JOIN LATERAL"
     " (SELECT e.tx FROM weft.events e WHERE (e.tx, e.position) > (p.tx, p.position)"
-    " ORDER BY e.tx, e.position LIMIT 1) AS n ON true WHERE p.name = $1 AND p.generation = $2"
+    " ORDER BY e.tx, e.position LIMIT 1) AS n ON true WHERE p.name = $1 ORDER BY p.generation"
 )
 _READ = (
     "SELECT e.*, e.tx::text AS transaction"
@@ -75,7 +78,13 @@ class Projection:
     The order is (transaction, position) below the horizon, the oldest transaction that still
     writes: nothing is skipped, and each stream comes in its own order. One of the instances works
     at a time. `apply` that raises is tried again with growing delay: the projection stands still,
-    which its lag shows. `generation` tells the read models apart while one is built anew.
+    which its lag shows.
+
+    `tables` are those that `apply` writes, each with a column `generation`: a rebuild reads the log
+    from the start into the rows of a new generation, beside the live one. When it has read as much
+    as that, it becomes the live one in one transaction, and the rows of the old one are deleted.
+    `interval` is the least time in seconds between two batches that are not full: what is appended
+    meanwhile shares one.
     """
 
     def __init__(
@@ -84,24 +93,29 @@ class Projection:
         name: str,
         apply: Apply,
         *,
+        tables: Sequence[str],
         batch: int = 500,
-        generation: int = 1,
+        interval: float = 0.0,
     ) -> None:
         self._db = db
+        self._name = name
         self._apply = apply
+        self._tables = [generations.check_table(table) for table in tables]
         self._batch = batch
-        self._id = (name, generation)
+        self._interval = interval
         self._labels = (("weft.projection.name", name),)
         self._horizon = Horizon()
         self._measured = 0.0
+        self._rebuilding = Backoff(first=0.2, longest=30.0)
+        self._rebuild_at = 0.0
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.name = f"projection {name}"
 
     async def start(self) -> None:
         """Begin in the background."""
-        self._stopping = False
+        self._stopping.clear()
         self._db.signals.connect(event_log.SIGNAL, self._wake.set)
         self._task = asyncio.create_task(self._run(), name=self.name, context=Context())
 
@@ -115,64 +129,127 @@ class Projection:
         task, self._task = self._task, None
         if task is None:
             return
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
         try:
             await task
         finally:
             self._db.signals.disconnect(event_log.SIGNAL, self._wake.set)
-            _lag.pop(self._labels, None)
+            for state in ("live", "rebuilding"):
+                _lag.pop(self._lag_labels(state), None)
             _age.pop(self._labels, None)
 
     async def _run(self) -> None:
         backoff = Backoff(first=0.2, longest=30.0)
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
-                await self._db.execute(_REGISTER, *self._id)
-                while not self._stopping:
+                await generations.register(self._db, self._name)
+                while not self._stopping.is_set():
                     await self._round()
                     backoff.reset()
             except Unavailable as error:
                 log.warning("projection waits for the database", **{"weft.why": error.why})
-                await self._sleep(backoff.next())
+                await _until(self._stopping, backoff.next())
             except Exception as error:
-                log.exception("projection failed", error, **{"weft.projection.name": self._id[0]})
-                self._wake.clear()
-                await self._sleep(backoff.next())
+                log.exception("projection failed", error, **{"weft.projection.name": self._name})
+                await _until(self._stopping, backoff.next())
 
     async def _round(self) -> None:
+        """Something of each generation; then wait for more."""
         self._wake.clear()
-        seen = await self._db.fetchrow(_PEEK, *self._id)
-        if seen is None:
+        rows = await self._db.fetch(_PEEK, self._name)
+        live = next((row for row in rows if row["live"]), None)
+        if live is None:
             raise LookupError("the projection's cursor is gone")
-        _age[self._labels] = self._horizon.age(int(seen["xmin"]), int(seen["xmax"]))
-        await self._measure(waiting=seen["waiting"])
-        if seen["ready"]:
-            if not await self._step():
-                await self._sleep(_BLOCKED)
-        else:
-            await self._sleep(_BLOCKED if seen["waiting"] else POLL)
+        _age[self._labels] = self._horizon.age(int(live["xmin"]), int(live["xmax"]))
+        await self._measure(rows, live["generation"])
+        pauses = [await self._work(row, live["generation"]) for row in rows]
+        if min(pauses) > _AT_ONCE:
+            await _until(self._stopping, self._interval)
+            await _until(self._wake, min(pauses))
 
-    async def _step(self) -> bool:
-        """Apply one batch. Return False if another instance is at it."""
+    async def _work(self, row: Record, live: int) -> float:
+        """Return seconds until there is more to do, unless something is appended before."""
+        generation = row["generation"]
+        if generation > live:
+            return await self._try_to_build(generation)
+        if generation < live:
+            async with self._db.transaction() as tx:
+                busy = not await generations.drop(tx, self._name, generation, self._tables)
+            return _BLOCKED if busy else _AT_ONCE
+        if not row["ready"]:
+            return _BLOCKED if row["waiting"] else POLL
         async with self._db.transaction() as tx:
-            cursor = await tx.fetchrow(f"{_CURSOR} FOR UPDATE SKIP LOCKED", *self._id)
-            if cursor is None:
-                return False
-            rows = await tx.fetch(_READ, cursor["tx"], cursor["position"], self._batch)
-            if rows:
-                await self._apply(tx, [stored(row) for row in rows])
-                await tx.execute(_MOVE, *self._id, rows[-1]["transaction"], rows[-1]["position"])
-        return True
+            full = await self._advance(tx, generation) == self._batch
+        return _AT_ONCE if full else _BLOCKED
 
-    async def _measure(self, *, waiting: bool) -> None:
-        if not waiting:
-            _lag[self._labels] = 0.0
-        elif time.monotonic() - self._measured > _MEASURE:
+    async def _try_to_build(self, generation: int) -> float:
+        """A rebuild that fails does not hold up the live generation."""
+        wait = self._rebuild_at - time.monotonic()
+        if wait > 0:
+            return wait
+        try:
+            pause = await self._build(generation)
+        except Unavailable:
+            raise
+        except Exception as error:
+            facts = {"weft.projection.name": self._name}
+            log.exception("projection cannot be rebuilt, trying again", error, **facts)
+            self._rebuild_at = time.monotonic() + self._rebuilding.next()
+            return POLL
+        self._rebuilding.reset()
+        return pause
+
+    async def _build(self, generation: int) -> float:
+        """Read on in a generation that is not live; it becomes so when it has caught up."""
+        async with self._db.transaction() as tx:
+            read = await self._advance(tx, generation)
+            if read is None:
+                return _BLOCKED
+            if read == self._batch:
+                return _AT_ONCE
+            live = await generations.lock_live(tx, self._name)
+            await self._advance(tx, generation)  # what it read before it was locked
+            switched = await generations.switch(tx, self._name, generation, live)
+        if switched:
+            log.info("projection rebuilt", **{"weft.projection.name": self._name})
+        return _AT_ONCE
+
+    async def _advance(self, tx: Transaction, generation: int) -> int | None:
+        """Apply one batch, return its size; None if another instance is at it."""
+        cursor = await tx.fetchrow(_CURSOR, self._name, generation)
+        if cursor is None:
+            return None
+        rows = await tx.fetch(_READ, cursor["tx"], cursor["position"], self._batch)
+        if rows:
+            await self._apply(tx, [stored(row) for row in rows], generation)
+            last = rows[-1]
+            await tx.execute(_MOVE, self._name, generation, last["transaction"], last["position"])
+        return len(rows)
+
+    async def _measure(self, rows: Sequence[Record], live: int) -> None:
+        waiting = {
+            "live" if row["live"] else "rebuilding": row
+            for row in rows
+            if row["waiting"] and row["generation"] >= live
+        }
+        due = time.monotonic() - self._measured > _MEASURE
+        if due and waiting:
             self._measured = time.monotonic()
-            _lag[self._labels] = await self._db.fetchval(_COUNT, *self._id, _COUNTED)
+        for state in ("live", "rebuilding"):
+            if state not in waiting:
+                _lag[self._lag_labels(state)] = 0.0
+            elif due:
+                generation = waiting[state]["generation"]
+                _lag[self._lag_labels(state)] = await self._db.fetchval(
+                    _COUNT, self._name, generation, generations.COUNTED
+                )
 
-    async def _sleep(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
+    def _lag_labels(self, state: str) -> _Labels:
+        return (*self._labels, ("weft.projection.state", state))
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
