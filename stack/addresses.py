@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from stack.credentials import ADMIN, VHOST
+from stack.credentials import ADMIN, READERS, VHOST
 from stack.ports import Ports
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def environment(system: "System") -> dict[str, str]:
         "WEFT_JWKS": str(credentials.jwks_path),
         "WEFT_SIGNING_KEY_FILE": str(credentials.path("token-key.pem")),
     }
-    for name in _DATABASES:
-        variables[f"WEFT_{name.upper()}_DATABASE_URL"] = credentials.database_url(name, name)
+    for role, database in (*((name, name) for name in _DATABASES), *READERS.items()):
+        variables[f"WEFT_{role.upper()}_DATABASE_URL"] = credentials.database_url(role, database)
     for name in _BROKER_USERS:
         variables[f"WEFT_{name.upper()}_BROKER_URL"] = credentials.broker_url(name, VHOST)
     return variables

@@ -17,6 +17,8 @@ MONITORING: Final = "weft_monitoring"
 OPERATOR: Final = "weft_operator"
 """Who looks after dead letters: reads those queues alone, and sends back to their services."""
 VHOST: Final = "weft"
+READERS: Final = {"orders_reader": "orders"}
+"""Roles that only read the views of a service's read model, each with its database."""
 _PASSWORD_BYTES: Final = 24
 _TRAFFIC: Final = ("orders:write", "inventory:write", SYNTHETIC)
 _YEARS: Final = 10 * 365 * 86400.0
@@ -37,7 +39,8 @@ class Credentials:
     def make(self, services: list[str]) -> None:
         """Make what is missing; what is there stays."""
         users = [ADMIN, *services]
-        for name in [*(f"postgres-{user}" for user in users), "valkey", "grafana-admin"]:
+        roles = [f"postgres-{user}" for user in (*users, *READERS)]
+        for name in [*roles, "valkey", "grafana-admin"]:
             self._make(name, secrets.token_urlsafe(_PASSWORD_BYTES))
         for user in [*users, MONITORING, OPERATOR]:
             self._make(f"rabbitmq-{user}", secrets.token_urlsafe(_PASSWORD_BYTES))
@@ -49,6 +52,8 @@ class Credentials:
         for service in services:
             self.file(f"{service}.database-url", self.database_url(service, service))
             self.file(f"{service}.broker-url", self.broker_url(service, VHOST))
+        for reader, database in READERS.items():
+            self.file(f"{reader}.database-url", self.database_url(reader, database))
         self.file("valkey-url", self.redis_url())
 
     def remove(self, service: str) -> None:

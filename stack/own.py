@@ -8,7 +8,7 @@ from typing import Final
 
 from stack import addresses, backing, parts, ports, services
 from stack.backing import postgres, rabbitmq
-from stack.credentials import ADMIN, MONITORING, OPERATOR
+from stack.credentials import ADMIN, MONITORING, OPERATOR, READERS
 from stack.launch import PortsTakenError
 from stack.lock import lock
 from stack.services import SERVICES, Service
@@ -22,7 +22,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _TAKEN: Final = {
     *(service.name for service in SERVICES),
     *(word for service in SERVICES for word in service.publishes),  # others' events begin with it
-    *(*backing.NAMES, *backing.OPTIONAL, ADMIN, MONITORING, OPERATOR),
+    *(*backing.NAMES, *backing.OPTIONAL, ADMIN, MONITORING, OPERATOR, *READERS),
     *("weft", "amq", "guest", "public", "template0", "template1"),
 }
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from services.orders import store
+from services.orders import sales, store
 from services.orders.api import routes
 from services.orders.catalogue import Catalogue, Inventory
 from services.orders.fulfilment import TIMER, Fulfilment
@@ -70,6 +70,7 @@ def build(settings: OrdersSettings) -> Service:
     placement = Placement(db, IdempotencyKeys(db), Catalogue(db, inventory), fulfilment)
     service.messages(db, handlers(fulfilment))
     service.add(DeadlineScanner(db, {TIMER: fulfilment.due}))
+    service.add(sales.projection(db, events))
     service.background("saga count", SagaCount(db).run)
     service.serve(routes(db, events, placement), auth=Authenticator(settings.jwks))
     return service

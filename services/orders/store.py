@@ -1,6 +1,6 @@
-"""The SQL of orders: the read model, the catalogue, and payment tokens on their way."""
+"""The SQL of orders: read models, the catalogue, and payment tokens on their way."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -22,6 +22,19 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
     placed_at: datetime
     finished_at: datetime | None
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a confirmed order, as the reports' read model has it. Price in minor units."""
+
+    order_id: str
+    line: int
+    sold_at: datetime
+    sku: str
+    name: str
+    quantity: int
+    price_minor: int
+    currency: str
 
 
 async def insert(tx: Transaction, order_id: str, placed: OrderPlaced, token: str) -> None:
@@ -106,6 +119,20 @@ async def active(where: Executor) -> int:
     """Return how many orders of customers are not finished."""
     query = "SELECT count(*) FROM orders WHERE status = 'pending' AND NOT synthetic"
     return int(await where.fetchval(query))
+
+
+async def insert_sales(tx: Transaction, generation: int, sales: Sequence[Sale]) -> None:
+    """Write sales facts of one generation of the read model."""
+    await tx.execute(
+        """
+        INSERT INTO sales (generation, order_id, line, sold_at, sku, name, quantity,
+                           price_minor, currency)
+        SELECT $1, * FROM unnest($2::uuid[], $3::smallint[], $4::timestamptz[], $5::text[],
+                                 $6::text[], $7::integer[], $8::bigint[], $9::text[])
+        """,
+        generation,
+        *zip(*(msgspec.structs.astuple(sale) for sale in sales), strict=True),
+    )
 
 
 async def products(where: Executor, skus: Iterable[str]) -> dict[str, Product]:

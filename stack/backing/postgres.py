@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from stack.credentials import ADMIN
+from stack.credentials import ADMIN, READERS
 from stack.home import write
 from stack.parts import Found
 from stack.ports import BIND
@@ -19,6 +19,7 @@ from stack.system import System
 
 _TRANSACTION_TIMEOUT_SINCE: Final = 17
 _STEP_SECONDS: Final = 120
+_READER_CONNECTIONS: Final = 20
 _OPTIONS: Final = {
     "shared_buffers": "64MB",
     "max_connections": "200",
@@ -142,7 +143,15 @@ def _digest(script: str) -> str:
 def script_of(system: System, version: str, databases: list[str]) -> str:
     """Return the psql script that makes what is missing on a server of that version."""
     major = int(version.split(".", maxsplit=1)[0])
-    return "\n".join([_CLOSED, *(_service(system, name, major) for name in databases), ""])
+    readers = [name for name, database in READERS.items() if database in databases]
+    return "\n".join(
+        [
+            _CLOSED,
+            *(_service(system, name, major) for name in databases),
+            *(_reader(system, name) for name in readers),
+            "",
+        ]
+    )
 
 
 _CLOSED: Final = """\
@@ -151,21 +160,40 @@ REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;"""
 
 
 def _service(system: System, name: str, major: int) -> str:
-    password = system.credentials.password(f"postgres-{name}")
     timeouts = {"idle_in_transaction_session_timeout": "5s", "statement_timeout": "10s"}
     if major >= _TRANSACTION_TIMEOUT_SINCE:
         timeouts["transaction_timeout"] = "10s"
-    settings = "\n".join(
-        f"ALTER ROLE {name} SET {key} = '{value}';" for key, value in timeouts.items()
-    )
     return f"""\
-SELECT 'CREATE ROLE {name} LOGIN' WHERE NOT EXISTS
-    (SELECT FROM pg_roles WHERE rolname = '{name}') \\gexec
-ALTER ROLE {name} PASSWORD '{password}';
-{settings}
+{_role(system, name, timeouts)}
 SELECT 'CREATE DATABASE {name} OWNER {name}' WHERE NOT EXISTS
     (SELECT FROM pg_database WHERE datname = '{name}') \\gexec
 REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC;"""  # noqa: S608  # our own names
+
+
+def _reader(system: System, name: str) -> str:
+    """A role that may connect to one database, where only the views are open to it."""
+    settings = {
+        "default_transaction_read_only": "on",
+        "statement_timeout": "5min",
+        "idle_in_transaction_session_timeout": "1min",
+    }
+    return f"""\
+{_role(system, name, settings)}
+ALTER ROLE {name} CONNECTION LIMIT {_READER_CONNECTIONS};
+GRANT CONNECT ON DATABASE {READERS[name]} TO {name};"""
+
+
+def _role(system: System, name: str, settings: dict[str, str]) -> str:
+    password = system.credentials.password(f"postgres-{name}")
+    lines = [f"ALTER ROLE {name} SET {key} = '{value}';" for key, value in settings.items()]
+    return "\n".join(
+        [
+            f"SELECT 'CREATE ROLE {name} LOGIN' WHERE NOT EXISTS",
+            f"    (SELECT FROM pg_roles WHERE rolname = '{name}') \\gexec",
+            f"ALTER ROLE {name} PASSWORD '{password}';",
+            *lines,
+        ]
+    )
 
 
 def _data(system: System, found: Found) -> Path:
