@@ -1,0 +1,81 @@
+"""The commands that look into the services' databases: events, projections."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+
+from stack import compose
+from stack.cli.output import FAILED, USAGE
+from stack.credentials import NoCredentialsError
+from stack.databases import DatabaseError
+from stack.system import System
+from weft.settings import SettingsError
+
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+_projections = typer.Typer(
+    help="The read models that follow the event logs, and building one anew.",
+    no_args_is_help=True,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command()(events)
+    _projections.command("list")(show)
+    _projections.command()(rebuild)
+    app.add_typer(_projections, name="projections")
+
+
+def events(
+    stream: Annotated[str, typer.Argument(help="Such as an order's id; or SERVICE/STREAM.")],
+    after: Annotated[int, typer.Option(min=0, help="Only those above this version.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Print one stream of the event log, oldest first: it only reads, and shows no secrets."""
+    from stack.cli import streams  # noqa: PLC0415 - the other commands need not wait for it
+
+    _run(lambda system: streams.events(system, stream, after=after, as_json=as_json))
+
+
+def show(as_json: Json = False) -> None:
+    """List the read models: generation, state, and the events that each has not read yet."""
+    from stack.cli import read_models  # noqa: PLC0415 - the same
+
+    _run(lambda system: read_models.projections(system, as_json=as_json))
+
+
+def rebuild(
+    name: Annotated[str, typer.Argument(help="Such as sales; or SERVICE/NAME.")],
+    wait: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Until it is live, else exit code 1."),
+    ] = None,
+) -> None:
+    """Build a read model anew from the first event on, while the system runs.
+
+    Readers see the old one until the new one has caught up.
+    """
+    from stack.cli import read_models  # noqa: PLC0415 - the same
+
+    _run(lambda system: read_models.rebuild(system, name, seconds=wait))
+
+
+def _run(work: Callable[[System], Awaitable[int]]) -> None:
+    try:
+        code = asyncio.run(_with_system(work))
+    except SettingsError as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(USAGE) from None
+    except (DatabaseError, NoCredentialsError, compose.ComposeError) as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(FAILED) from None
+    raise typer.Exit(code)
+
+
+async def _with_system(work: Callable[[System], Awaitable[int]]) -> int:
+    system = System.load()
+    if compose.chosen(system):
+        raise compose.ComposeError("in containers the database is not reached from outside")
+    return await work(system)
