@@ -7,6 +7,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import asyncpg
 
+from stack import services
 from stack.credentials import READERS
 from stack.system import System
 
@@ -24,8 +25,9 @@ class DatabaseError(Exception):
 
 def names(system: System) -> list[str]:
     """Return the services that have a database, those of `weft run` too."""
-    found = (path.name.removesuffix(_URL) for path in system.home.secrets.glob(f"*{_URL}"))
-    return sorted(name for name in found if name not in READERS)
+    given = {path.name.removesuffix(_URL) for path in system.home.secrets.glob(f"*{_URL}")}
+    ours = {service.name: service.database for service in services.SERVICES}
+    return sorted(name for name in given - READERS.keys() if ours.get(name, True))
 
 
 @asynccontextmanager

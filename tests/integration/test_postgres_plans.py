@@ -38,7 +38,7 @@ def statements() -> dict[str, tuple[str, tuple[Any, ...]]]:
     return {
         "ready and due messages": (outbox_rows._FETCH, (500,)),
         "a stream": (event_log.READ, ("s7", 0)),
-        "what a projection could read": (projections._PEEK, ("p", 1)),
+        "what a projection could read": (projections._PEEK, ("p",)),
         "a projection's batch": (projections._READ, ("3", 0, 500)),
         "the next deadline": (deadline_scanner._PEEK, (["o"],)),
         "a due deadline": (deadline_scanner._CLAIM, (["o"],)),
