@@ -11,7 +11,7 @@ from opentelemetry import trace
 
 from weft.errors import Unavailable, VersionConflict
 from weft.ids import uuid7
-from weft.messaging.errors import Unparsable
+from weft.messaging.errors import NotYetKnown, Unparsable
 from weft.messaging.message import Command, Event, Incoming
 from weft.postgres import inbox_days
 from weft.postgres.database import Database
@@ -225,13 +225,17 @@ async def test_a_wrong_body_is_unparsable(db: Database, handlers: Handlers, body
         await exactly_once(db, "sums", handlers)(incoming(body))
 
 
-async def test_an_unknown_command_is_unparsable(db: Database, handlers: Handlers) -> None:
-    with pytest.raises(Unparsable):
-        await exactly_once(db, "sums", handlers)(incoming(kind="Subtract"))
+@pytest.mark.parametrize("kind", ["Subtract", "sum.seen"])
+async def test_a_message_without_a_handler_may_be_known_to_a_newer_version(
+    db: Database, handlers: Handlers, kind: str
+) -> None:
+    with pytest.raises(NotYetKnown):
+        await exactly_once(db, "sums", handlers)(incoming(kind=kind))
 
 
-async def test_an_event_without_a_handler_is_passed_over(db: Database) -> None:
+async def test_a_message_that_is_no_longer_wanted_is_passed_over(db: Database) -> None:
     handlers = Handlers()
+    handlers.gone("removed")
 
     @handlers.on(Added)
     async def added(*_: object) -> None:

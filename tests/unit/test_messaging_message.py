@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.messaging import Command, Event, Unparsable, decode, outgoing
+from weft.messaging import Command, Event, NotYetKnown, Unparsable, decode, outgoing
 from weft.messaging.message import Upcaster
 
 
@@ -88,7 +88,12 @@ def test_what_is_not_the_message_is_unparsable(version: int, body: bytes) -> Non
         decode(Reserved, version, body)
 
 
+def test_a_newer_version_that_does_not_fit_ours_is_left_to_a_newer_service() -> None:
+    with pytest.raises(NotYetKnown):
+        decode(Reserved, 4, b'{"product":{"sku":"A"},"quantity":2}')
+
+
 @given(version=st.integers(0, 5), body=st.binary())
-def test_no_bytes_raise_anything_but_unparsable(version: int, body: bytes) -> None:
-    with contextlib.suppress(Unparsable):
+def test_no_bytes_raise_anything_but_what_is_said(version: int, body: bytes) -> None:
+    with contextlib.suppress(Unparsable, NotYetKnown):
         decode(Reserved, version, body)

@@ -126,11 +126,12 @@ def test_handlers_know_their_types_and_which_have_no_last_attempt() -> None:
 
     assert handlers.types == {"Do", "done"}
     assert handlers.endless == {"Do"}
-    assert handlers.commands
     found = handlers.find("done")
     assert found is not None
     assert found.kind is Done
     assert handlers.find("other") is None
+    handlers.gone("older")
+    assert handlers.forgotten == {"older"}
 
 
 def test_a_type_has_one_handler() -> None:
@@ -142,7 +143,6 @@ def test_a_type_has_one_handler() -> None:
 
     with pytest.raises(ValueError, match="has a handler"):
         handlers.on(Done)(done)
-    assert not handlers.commands
 
 
 def test_the_time_of_an_identity_is_read_from_a_uuid7_alone() -> None:

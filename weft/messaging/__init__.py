@@ -2,7 +2,7 @@
 
 from weft.messaging.broker import Broker
 from weft.messaging.consumer import Consumer
-from weft.messaging.errors import Rejected, TopologyError, Unparsable, Unroutable
+from weft.messaging.errors import NotYetKnown, Rejected, TopologyError, Unparsable, Unroutable
 from weft.messaging.message import (
     COMMANDS,
     EVENTS,
@@ -26,6 +26,7 @@ __all__ = [
     "Event",
     "Incoming",
     "Message",
+    "NotYetKnown",
     "Outgoing",
     "Publisher",
     "QueueSpec",

@@ -25,5 +25,13 @@ class Unparsable(WeftError):
     """The bytes are not the message that their type says. No retry can help."""
 
 
+class NotYetKnown(WeftError):
+    """A message or event that this version of the service does not know, or not in this shape.
+
+    A newer version, which runs beside it during an upgrade, may: it is tried again, and only then
+    dead.
+    """
+
+
 class TopologyError(WeftError):
     """A queue or exchange cannot be declared as the service needs it."""

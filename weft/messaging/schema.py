@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from weft.messaging.errors import Unparsable
+from weft.messaging.errors import NotYetKnown, Unparsable
 from weft.messaging.message import Message
 
 M = TypeVar("M", bound=Message)
@@ -14,15 +14,19 @@ _BAD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def decode(kind: type[M], version: int, body: bytes) -> M:
     """Return the message in `body`, upcast from `version` to the current one.
 
-    A newer version than ours is read as ours: producers may be upgraded first, and within a
-    deployment schemas only expand. Raises Unparsable.
+    A newer version than ours is read as ours, without the fields that we do not know: producers may
+    be upgraded first, and within a deployment schemas only expand. Raises NotYetKnown where that
+    does not go, else Unparsable.
     """
     try:
         if version >= kind.message_version:
             return msgspec.json.decode(body, type=kind)
         return msgspec.convert(_upcast(kind, version, msgspec.json.decode(body)), type=kind)
     except _BAD as error:
-        raise Unparsable(f"{kind.message_type} version {version}: {error}") from error
+        text = f"{kind.message_type} version {version}: {error}"
+        if version > kind.message_version:
+            raise NotYetKnown(text) from error
+        raise Unparsable(text) from error
 
 
 def _upcast(kind: type[Message], version: int, document: Any) -> Any:

@@ -41,7 +41,10 @@ class StoredEvent(msgspec.Struct, frozen=True):
     at: float
 
     def decode(self, kind: Kind[E]) -> E:
-        """Return the event as today's class, upcast from its schema version. Raises Unparsable."""
+        """Return the event as today's class, upcast from its schema version.
+
+        Raises NotYetKnown for a newer version that does not fit it, else Unparsable.
+        """
         return schema.decode(kind, self.schema_version, self.data)
 
 

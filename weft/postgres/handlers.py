@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from weft.messaging.message import Command, Incoming, Message
+from weft.messaging.message import Incoming, Message
 from weft.postgres.transaction import Transaction
 
 M = TypeVar("M", bound=Message)
@@ -26,6 +26,7 @@ class Handlers:
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
         self._endless: set[str] = set()
+        self._gone: set[str] = set()
 
     def on(
         self, kind: type[M], *, endless: bool = False, together: bool = False
@@ -47,6 +48,10 @@ class Handlers:
 
         return register
 
+    def gone(self, *message_types: str) -> None:
+        """Pass over messages that an earlier version handled: its bindings stay at the broker."""
+        self._gone.update(message_types)
+
     def find(self, message_type: str) -> Handler | None:
         """Return the handler of a message type."""
         return self._handlers.get(message_type)
@@ -62,11 +67,11 @@ class Handlers:
         return frozenset(self._endless)
 
     @property
+    def forgotten(self) -> frozenset[str]:
+        """The types that are passed over."""
+        return frozenset(self._gone)
+
+    @property
     def kinds(self) -> tuple[type[Message], ...]:
         """All message classes with a handler, in the order of registration."""
         return tuple(handler.kind for handler in self._handlers.values())
-
-    @property
-    def commands(self) -> bool:
-        """Whether any of them is a command."""
-        return any(issubclass(handler.kind, Command) for handler in self._handlers.values())

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from weft.messaging.errors import Unparsable
+from weft.messaging.errors import NotYetKnown
 from weft.messaging.message import Incoming
 from weft.messaging.schema import decode
 from weft.postgres import inbox_days
@@ -39,9 +39,10 @@ def exactly_once(
 
     `consumer` tells the consumers of one database apart, usually by their queue. A message that
     was handled before is a "duplicate", without effect. A VersionConflict or deadlock is tried
-    again in new transactions first. An event without a handler is "processed" without effect; a
-    command without one is Unparsable, and so is a wrong body and an identity that the inbox cannot
-    remember (IdentityOutOfRange). Messages whose handler allows it and that are in hand at the
+    again in new transactions first. A message without a handler is NotYetKnown: a newer version of
+    the service, which shares the queue, may have one; but `handlers.gone` is "processed" without
+    effect. A wrong body is Unparsable, and so is an identity that the inbox cannot remember
+    (IdentityOutOfRange). Messages whose handler allows it and that are in hand at the
     same time share a transaction.
     """
     inbox = _Inbox(db, consumer)
@@ -105,9 +106,9 @@ class _Inbox:
 
 
 def _unknown(incoming: Incoming, handlers: Handlers) -> Outcome:
-    if handlers.commands:
-        raise Unparsable(f"no handler for {incoming.type}")
-    return "processed"
+    if incoming.type in handlers.forgotten:
+        return "processed"
+    raise NotYetKnown(f"no handler for {incoming.type}")
 
 
 def _identity(incoming: Incoming) -> UUID:
