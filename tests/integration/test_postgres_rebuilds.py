@@ -7,7 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 
+from weft.messaging.errors import NotYetKnown
 from weft.messaging.message import Event, Upcaster
 from weft.postgres import generations, projections
 from weft.postgres.database import Database
@@ -265,6 +267,37 @@ async def test_an_event_of_an_old_schema_version_is_read_as_todays_class(
     async with running(following(db)):
         await until(lambda: is_alone(db, 1))
     assert await db.fetchval("SELECT cents FROM shown") == 700
+
+
+async def test_an_event_of_a_newer_version_waits_for_an_instance_that_knows_it(
+    db: Database, log: EventLog
+) -> None:
+    await fill(log, db, 8)
+    newer = """UPDATE weft.events SET schema_version = 3, data = '{"amount": [1, "EUR"]}'"""
+    await db.execute(f"{newer} WHERE stream = 's0' AND version = 2")
+    refused = asyncio.Event()
+
+    async def of_today(tx: Transaction, events: Sequence[StoredEvent], generation: int) -> None:
+        try:
+            await post(tx, events, generation)
+        except NotYetKnown:
+            refused.set()
+            raise
+
+    async def of_tomorrow(tx: Transaction, events: Sequence[StoredEvent], generation: int) -> None:
+        known = [replace(event, schema_version=2, data=b'{"cents": 100}') for event in events]
+        await post(tx, known, generation)
+
+    async with running(following(db, of_today)):
+        await asyncio.wait_for(refused.wait(), DEADLINE)
+        assert await shown(db) == []
+        async with running(following(db, of_tomorrow)):
+
+            async def all_shown() -> bool:
+                return len(await shown(db)) == 8
+
+            await until(all_shown)
+    assert await shown(db) == whole(8)
 
 
 async def test_tables_of_a_read_model_have_plain_names(db: Database) -> None:
