@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from services.card_provider import domain, store
-from services.card_provider.domain import Failing, Impossible, Status, Verdict
+from services.card_provider.domain import Failing, Habits, Impossible, Status, Verdict
 from services.card_provider.store import Action, Authorization
 from weft.http import Identity, Problem, Request, Routes, busy
 from weft.postgres import Database, Transaction
@@ -21,8 +21,6 @@ HANG: Final = 60.0
 """Seconds for which tok_down keeps its caller waiting at most, before a 503."""
 LOOK: Final = 0.25
 """Seconds between two looks whether that caller is still there."""
-NOTICE_DELAY: Final = 0.5
-"""Seconds after which tok_async is decided."""
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -89,7 +87,7 @@ class Page(Struct, frozen=True, kw_only=True):
     cursor: Annotated[str, Meta(pattern=_CURSOR)] | None = None
 
 
-def routes(db: Database) -> Routes:
+def routes(db: Database, habits: Habits) -> Routes:
     """Return the routes of the provider."""
     api = Routes()
 
@@ -98,7 +96,7 @@ def routes(db: Database) -> Routes:
         key = _key(request)
         await _dawdle(request, body.token)
         async with db.transaction() as tx:
-            result = await _authorized(tx, key, body)
+            result = await _authorized(tx, key, body, habits)
         if isinstance(result, Failing):
             raise Problem(result.status, detail="The provider is out of order.")
         return result
@@ -144,7 +142,7 @@ async def _dawdle(request: Request, token: str) -> None:
 
 
 async def _authorized(
-    tx: Transaction, key: str, body: AuthorizationBody
+    tx: Transaction, key: str, body: AuthorizationBody, habits: Habits
 ) -> AuthorizationView | Failing:
     payment_id = body.payment_id
     await _take(tx, key, "authorize", payment_id, body.amount_minor)
@@ -159,12 +157,12 @@ async def _authorized(
         verdict = domain.judge(body.token, found.calls)
     except Failing as failing:
         return failing
-    await _decide(tx, payment_id, verdict)
+    await _decide(tx, payment_id, verdict, habits.decided_in(payment_id))
     return AuthorizationView(payment_id=payment_id, status=verdict.status, reason=verdict.reason)
 
 
-async def _decide(tx: Transaction, payment_id: str, verdict: Verdict) -> None:
-    notice_in = NOTICE_DELAY if verdict.status is Status.PENDING else None
+async def _decide(tx: Transaction, payment_id: str, verdict: Verdict, decided_in: float) -> None:
+    notice_in = decided_in if verdict.status is Status.PENDING else None
     carrier = current_carrier()
     await store.decide(tx, payment_id, verdict, notice_in=notice_in, carrier=carrier)
     attributes = {"weft.payment.state": verdict.status.value}

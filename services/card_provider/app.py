@@ -1,14 +1,20 @@
 """The wiring of the simulated card provider."""
 
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from services.card_provider.api import ApiKey, routes
+from services.card_provider.domain import Habits, Manner
 from services.card_provider.notices import Notices
 from weft import __version__
 from weft.http import HttpClient
 from weft.service import Service, run
-from weft.settings import Secret, ServiceSettings
+from weft.settings import Duration, Secret, ServiceSettings
 from weft.webhooks import check_secret
+
+_MANNERS = "^(once|twice|late|never)(,(once|twice|late|never))*$"
 
 
 class CardProviderSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -20,6 +26,10 @@ class CardProviderSettings(ServiceSettings, frozen=True, kw_only=True):
     """What customers authenticate with."""
     webhook_secret: Secret
     """What the webhook is signed with: whsec_ and 24 to 64 bytes in base64."""
+    notices: Annotated[str, Meta(pattern=_MANNERS)] = "once,once,once,once,once,twice,late,never"
+    """How the webhook tells of tok_async: the payment's id chooses among these."""
+    late_notice: Duration = 7.0
+    """Seconds until it tells late."""
 
 
 def build(settings: CardProviderSettings) -> Service:
@@ -28,8 +38,9 @@ def build(settings: CardProviderSettings) -> Service:
     service = Service("card_provider", settings, version=__version__)
     db = service.database(Path(__file__).with_name("schema"))
     client = HttpClient(settings.payments_url, name="payments", retries=0)
-    service.add(Notices(db, client, settings.webhook_secret))
-    service.serve(routes(db), auth=ApiKey(settings.card_provider_key))
+    habits = Habits(tuple(map(Manner, settings.notices.split(","))), settings.late_notice)
+    service.add(Notices(db, client, settings.webhook_secret, habits))
+    service.serve(routes(db, habits), auth=ApiKey(settings.card_provider_key))
     return service
 
 

@@ -10,6 +10,8 @@ FLAKY_FAILURES: Final = 2
 """Calls of a payment with tok_flaky that fail before one works."""
 SLOW: Final = 3.0
 """Seconds that tok_slow takes."""
+SOON: Final = 0.5
+"""Seconds after which tok_async is decided, if not late."""
 
 
 class Status(StrEnum):
@@ -27,6 +29,33 @@ class Verdict(msgspec.Struct, frozen=True):
 
     status: Status
     reason: str | None = None
+
+
+class Manner(StrEnum):
+    """How the webhook tells of a pending authorisation. Late: it is decided late, too."""
+
+    ONCE = "once"
+    TWICE = "twice"
+    LATE = "late"
+    NEVER = "never"
+
+
+class Habits(msgspec.Struct, frozen=True):
+    """The manners in use, of which each payment's id chooses one, and the seconds of `late`."""
+
+    manners: tuple[Manner, ...]
+    late: float
+
+    def manner(self, payment_id: str) -> Manner:
+        return self.manners[int(payment_id[-4:], 16) % len(self.manners)]
+
+    def decided_in(self, payment_id: str) -> float:
+        """Return the seconds that a pending authorisation stays so."""
+        return self.late if self.manner(payment_id) is Manner.LATE else SOON
+
+    def times(self, payment_id: str) -> int:
+        """Return how often the webhook is called while it is taken each time."""
+        return {Manner.NEVER: 0, Manner.TWICE: 2}.get(self.manner(payment_id), 1)
 
 
 class Failing(Exception):

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from services.card_provider import store
+from services.card_provider.domain import Habits, Status
 from services.card_provider.store import Notice
 from weft.errors import Unavailable
 from weft.http import HttpClient
@@ -26,6 +27,8 @@ AT_ONCE: Final = 32
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 """Seconds after which a notice that was not taken is told again, at first and at most."""
+AGAIN: Final = 0.5
+"""Seconds after which a webhook that was taken comes a second time."""
 
 log = get_logger(__name__)
 
@@ -33,11 +36,12 @@ log = get_logger(__name__)
 class Notices:
     """Component: tells what is due. The customer may be away; that is no fault of the provider."""
 
-    def __init__(self, db: Database, client: HttpClient, secret: Secret) -> None:
+    def __init__(self, db: Database, client: HttpClient, secret: Secret, habits: Habits) -> None:
         self.name = "notices"
         self._db = db
         self._client = client
         self._secret = secret
+        self._habits = habits
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -65,6 +69,12 @@ class Notices:
             await asyncio.sleep(SCAN * random.uniform(0.8, 1))
 
     async def _tell(self, notice: Notice) -> None:
+        times = self._habits.times(notice.payment_id)
+        again_in = await self._told(notice, times) if times else None
+        await store.settle_notice(self._db, notice, again_in=again_in)
+
+    async def _told(self, notice: Notice, times: int) -> float | None:
+        """Call the webhook; return the seconds until the next time, None after the last."""
         token = attach(notice.carrier)
         try:
             taken = await self._post(notice)
@@ -72,12 +82,13 @@ class Notices:
                 log.warning("webhook was not taken", **{"weft.payment.id": notice.payment_id})
         finally:
             detach(token)
-        again_in = None if taken else pause(notice.attempts)
-        await store.settle_notice(self._db, notice, again_in=again_in)
+        if not taken:
+            return pause(notice.attempts)
+        return AGAIN if notice.attempts < times else None
 
     async def _post(self, notice: Notice) -> bool:
         body = msgspec.json.encode(_body(notice))
-        identity = f"{notice.payment_id}.{notice.status}"
+        identity = f"{notice.payment_id}.{Status.AUTHORIZED}"
         headers = sign(self._secret, id=identity, body=body) | {"Content-Type": "application/json"}
         try:
             response = await self._client.request("POST", PATH, body=body, headers=headers)
@@ -92,8 +103,9 @@ def pause(attempts: int) -> float:
 
 
 def _body(notice: Notice) -> dict[str, Any]:
+    """Say what was decided, as it was: meanwhile the payment may have been captured or voided."""
     return {
         "type": "authorization.updated",
         "timestamp": datetime.now(UTC).isoformat(),
-        "data": {"payment_id": notice.payment_id, "status": notice.status},
+        "data": {"payment_id": notice.payment_id, "status": Status.AUTHORIZED},
     }

@@ -32,7 +32,6 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What the webhook is to be told. `attempts` counts from 1 and fences."""
 
     payment_id: str
-    status: Status
     attempts: int
     carrier: dict[str, str]
 
@@ -130,9 +129,9 @@ async def capture(tx: Transaction, payment_id: str) -> None:
 
 
 async def void(tx: Transaction, payment_id: str) -> None:
-    """Record a void; the webhook has nothing to tell any more."""
+    """Record a void. A notice that is due later is told all the same, as the late word it is."""
     await tx.execute(
-        """UPDATE authorizations SET status = 'voided', notice_due_at = NULL,
+        """UPDATE authorizations SET status = 'voided',
         voided_at = coalesce(voided_at, clock_timestamp()) WHERE payment_id = $1""",
         payment_id,
     )
@@ -164,14 +163,15 @@ async def claim_notices(db: Executor, *, limit: int, lease: float) -> list[Notic
         """
         UPDATE authorizations SET
             status = CASE WHEN status = 'pending' THEN 'authorized' ELSE status END,
-            authorized_at = coalesce(authorized_at, clock_timestamp()),
+            authorized_at =
+                CASE status WHEN 'pending' THEN clock_timestamp() ELSE authorized_at END,
             notice_attempts = notice_attempts + 1,
             notice_due_at = now() + make_interval(secs => $2)
         WHERE payment_id IN (
             SELECT payment_id FROM authorizations WHERE notice_due_at <= now()
             ORDER BY notice_due_at LIMIT $1 FOR UPDATE SKIP LOCKED
         )
-        RETURNING payment_id, status, notice_attempts, carrier
+        RETURNING payment_id, notice_attempts, carrier
         """,
         limit,
         lease,
@@ -179,7 +179,6 @@ async def claim_notices(db: Executor, *, limit: int, lease: float) -> list[Notic
     return [
         Notice(
             payment_id=str(row["payment_id"]),
-            status=Status(row["status"]),
             attempts=row["notice_attempts"],
             carrier=msgspec.json.decode(row["carrier"] or "{}", type=dict[str, str]),
         )

@@ -34,6 +34,10 @@ class PaymentsSettings(ServiceSettings, frozen=True, kw_only=True):
     card_provider_key: Secret
     card_provider_timeout: Duration = 5.0
     """For one call, in seconds; some cards take 3."""
+    pending_pause: Duration = 5.0
+    """Seconds until a pending authorisation is asked for, when no webhook has come."""
+    pending_budget: Duration = 600.0
+    """Seconds after which it is no longer asked for."""
     webhook_secret: Secret
     """What the provider signs its webhook with: whsec_ and 24 to 64 bytes in base64."""
 
@@ -61,6 +65,8 @@ def build(settings: PaymentsSettings) -> Service:
             Provider(client, settings.card_provider_key),
             instance=f"payments-{settings.instance}",
             call_timeout=settings.card_provider_timeout,
+            pending_pause=settings.pending_pause,
+            pending_budget=settings.pending_budget,
         )
     )
     service.messages(db, handlers(book), concurrency=6)

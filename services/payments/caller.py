@@ -16,8 +16,8 @@ from weft.telemetry import attach, detach, get_logger
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 10.0
 """Seconds between two calls for the same payment, at first and at most."""
-PENDING_PAUSE: Final = 5.0
-"""Seconds after which a pending authorisation is asked for; the webhook mostly comes before."""
+LONGEST_INQUIRY_PAUSE: Final = 60.0
+"""Seconds between two inquiries at most."""
 CONCURRENCY: Final = 128
 """Calls in hand at most, in one process."""
 RECORDING: Final = 3
@@ -46,6 +46,10 @@ class Caller:
     that the calls of an instance that died are made by another. `instance` names this slot: a new
     process in it takes up at once what the last one left. Repeated calls may take half of the
     room, so that cards which never answer leave some to the others.
+
+    A pending authorisation is asked for after `pending_pause` seconds, then ever more rarely, since
+    the webhook mostly comes before. After `pending_budget` seconds it is no longer asked for: the
+    webhook, or orders by a void, ends it.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Caller:
         *,
         instance: str,
         call_timeout: float,
+        pending_pause: float,
+        pending_budget: float,
         concurrency: int = CONCURRENCY,
     ) -> None:
         self.name = "provider calls"
@@ -64,6 +70,8 @@ class Caller:
         self._provider = provider
         self._instance = instance
         self._lease = call_timeout + SPARE
+        self._pending_pause = pending_pause
+        self._pending_budget = pending_budget
         self._concurrency = concurrency
         self._recording = asyncio.Semaphore(RECORDING)
         self._awake = asyncio.Event()
@@ -156,7 +164,7 @@ class Caller:
 
     async def _record(self, call: OpenCall, answer: Answer) -> None:
         if answer.outcome is None:
-            await self._postpone(call, PENDING_PAUSE, inquire=True)
+            await self._inquire_later(call)
             return
         try:
             await retry_on_conflict(lambda: self._conclude(call, answer))
@@ -167,6 +175,16 @@ class Caller:
         async with self._recording, self._db.transaction() as tx:
             await self._book.conclude(tx, call.payment_id, answer.outcome, reason=answer.reason)
 
+    async def _inquire_later(self, call: OpenCall) -> None:
+        if call.age < self._pending_budget:
+            longest = max(self._pending_pause, LONGEST_INQUIRY_PAUSE)
+            wait = pause(call.attempts, first=self._pending_pause, longest=longest)
+            await self._postpone(call, wait, inquire=True)
+            return
+        log.warning("payment stays pending, asking no more", **{"weft.payment.id": call.payment_id})
+        with contextlib.suppress(Unavailable):
+            await store.inquire_no_more(self._db, call)
+
     async def _postpone(self, call: OpenCall, due_in: float, *, inquire: bool = False) -> None:
         # Where this fails too, the claim lapses, and the call is made again.
         with contextlib.suppress(Unavailable):
@@ -175,7 +193,6 @@ class Caller:
         asyncio.get_running_loop().call_later(due_in, self._awake.set)
 
 
-def pause(attempts: int) -> float:
+def pause(attempts: int, *, first: float = FIRST_PAUSE, longest: float = LONGEST_PAUSE) -> float:
     """Return the seconds to wait after the `attempts`th call: doubled each time, with jitter."""
-    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts - 1, 16))
-    return longest * random.uniform(0.5, 1)
+    return min(longest, first * 2.0 ** min(attempts - 1, 16)) * random.uniform(0.5, 1)

@@ -36,6 +36,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 class OpenCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call that this instance has claimed. `attempts` counts from 1; with `call` it fences.
 
+    `age` is the seconds since it was opened,
     `carrier` is the trace context of the message that asked for it.
     """
 
@@ -47,6 +48,7 @@ class OpenCall(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None
     carrier: dict[str, str]
     attempts: int
+    age: float
 
     def __repr__(self) -> str:
         return f"OpenCall({self.payment_id}, {self.call}, attempts={self.attempts})"
@@ -124,7 +126,8 @@ async def claim(
             WHERE due_at <= now() AND (attempts = 0 OR NOT $4)
             ORDER BY attempts, due_at LIMIT $2 FOR UPDATE SKIP LOCKED
         )
-        RETURNING payment_id, order_id, call, amount_minor, currency, token, carrier, attempts
+        RETURNING payment_id, order_id, call, amount_minor, currency, token, carrier, attempts,
+            extract(epoch FROM now() - opened_at)::float8 AS age
         """,
         instance,
         limit,
@@ -158,6 +161,18 @@ async def postpone(db: Executor, call: OpenCall, *, due_in: float, inquire: bool
         call.attempts,
         due_in,
         inquire,
+    )
+
+
+async def inquire_no_more(db: Executor, call: OpenCall) -> None:
+    """Leave a pending authorisation to the webhook and to orders, which can void it."""
+    await db.execute(
+        """UPDATE provider_calls SET due_at = 'infinity', claimed_by = NULL,
+            call = 'inquire', token = NULL
+        WHERE payment_id = $1 AND call = $2 AND attempts = $3""",
+        call.payment_id,
+        call.call,
+        call.attempts,
     )
 
 

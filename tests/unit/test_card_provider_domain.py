@@ -2,7 +2,17 @@
 
 import pytest
 
-from services.card_provider.domain import Failing, Impossible, Status, Verdict, judge, settle
+from services.card_provider.domain import (
+    SOON,
+    Failing,
+    Habits,
+    Impossible,
+    Manner,
+    Status,
+    Verdict,
+    judge,
+    settle,
+)
 
 
 @pytest.mark.parametrize("token", ["tok_ok", "tok_slow"])
@@ -27,6 +37,26 @@ def test_a_flaky_card_fails_twice_and_then_works() -> None:
 
 def test_an_asynchronous_card_is_pending() -> None:
     assert judge("tok_async", 1) == Verdict(Status.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("digit", "manner", "decided_in", "times"),
+    [
+        ("0", Manner.ONCE, SOON, 1),
+        ("1", Manner.TWICE, SOON, 2),
+        ("2", Manner.LATE, 7.0, 1),
+        ("3", Manner.NEVER, SOON, 0),
+        ("4", Manner.ONCE, SOON, 1),
+    ],
+)
+def test_the_payments_id_says_how_its_webhook_comes(
+    digit: str, manner: Manner, decided_in: float, times: int
+) -> None:
+    habits = Habits(tuple(Manner), late=7.0)
+    payment_id = f"019a0d4b-5f10-7c4e-8a3e-0a8f5a3c000{digit}"
+    assert habits.manner(payment_id) is manner
+    assert habits.decided_in(payment_id) == decided_in
+    assert habits.times(payment_id) == times
 
 
 @pytest.mark.parametrize("status", [None, Status.PENDING, Status.AUTHORIZED, Status.VOIDED])

@@ -66,6 +66,7 @@ def test_events_never_hold_the_token() -> None:
 def test_a_token_does_not_show_in_representations() -> None:
     command = decode(AuthorizePayment, 1, msgspec.json.encode(COMMAND))
     call = OpenCall(
+        age=0.0,
         payment_id=ID,
         order_id=ORDER,
         call=Call.AUTHORIZE,

@@ -68,23 +68,22 @@ async def test_a_declined_order_is_rejected_once_its_stock_is_released(
 
 
 async def test_at_the_deadline_what_was_done_is_undone_and_late_answers_are_too(
-    stopped_orders: Orders, peers: Peers
+    orders: Orders, peers: Peers
 ) -> None:
-    orders = stopped_orders
     peers.answers["AuthorizePayment"] = None
-    async with orders.inventory({"SKU-0001": "6.25"}):
-        await orders.start(WEFT_ORDER_DEADLINE="500ms")
-        order_id = await orders.place()
-        seen = await orders.ended(order_id)
-        assert (seen["status"], seen["reason"]) == ("rejected", "timed_out")
-        await until(lambda: _heard(peers, order_id, "VoidPayment"))
-        payment_id = peers.heard[order_id][1][1]["payment_id"]
-        await until(lambda: _has_event(orders, order_id, "PaymentVoided"))
-        await peers.say(messages.PaymentAuthorized(order_id=order_id, payment_id=payment_id))
-        await until(lambda: _heard(peers, order_id, "VoidPayment", times=2))
-        await until(lambda: _has_event(orders, order_id, "PaymentVoided", times=2))
-        _, seen = await orders.get(f"/v1/orders/{order_id}")
-        assert seen["status"] == "rejected"
+    order_id = await orders.place()
+    await until(lambda: _heard(peers, order_id, "AuthorizePayment"))
+    await _pass_deadline(orders, order_id)
+    seen = await orders.ended(order_id)
+    assert (seen["status"], seen["reason"]) == ("rejected", "timed_out")
+    await until(lambda: _heard(peers, order_id, "VoidPayment"))
+    payment_id = peers.heard[order_id][1][1]["payment_id"]
+    await until(lambda: _has_event(orders, order_id, "PaymentVoided"))
+    await peers.say(messages.PaymentAuthorized(order_id=order_id, payment_id=payment_id))
+    await until(lambda: _heard(peers, order_id, "VoidPayment", times=2))
+    await until(lambda: _has_event(orders, order_id, "PaymentVoided", times=2))
+    _, seen = await orders.get(f"/v1/orders/{order_id}")
+    assert seen["status"] == "rejected"
 
 
 async def test_after_the_pivot_an_order_outlives_its_deadline_and_repeats_until_answered(
@@ -137,6 +136,20 @@ async def test_orders_killed_at_any_moment_go_on_after_the_restart_each_to_one_e
         assert len(identities) == 4
 
 
+async def test_a_deadline_that_passes_while_nothing_runs_is_fired_at_the_next_start(
+    orders: Orders, peers: Peers
+) -> None:
+    peers.answers["AuthorizePayment"] = None
+    order_id = await orders.place()
+    await until(lambda: _heard(peers, order_id, "AuthorizePayment"))
+    await orders.stop(signal.SIGKILL)
+    await _pass_deadline(orders, order_id)
+    await orders.start()
+    seen = await orders.ended(order_id)
+    assert (seen["status"], seen["reason"]) == ("rejected", "timed_out")
+    assert [event["type"] for event in seen["events"]].count("DeadlinePassed") == 1
+
+
 async def test_a_payment_token_is_nowhere_once_it_was_sent(own_orders: Orders) -> None:
     orders = own_orders
     order_id = await orders.place(order(token="tok_secretword"))
@@ -168,6 +181,15 @@ async def test_two_hundred_orders_at_once_all_end_confirmed_each_with_its_own_tr
     _, page = await orders.get("/v1/orders?limit=200")
     assert {each["status"] for each in page["orders"]} == {"confirmed"}
     assert len({each["trace_id"] for each in page["orders"]}) == 200
+
+
+async def _pass_deadline(orders: Orders, order_id: str) -> None:
+    connection = await asyncpg.connect(orders.environment["WEFT_DATABASE_URL"])
+    try:
+        due = "UPDATE weft.deadlines SET due_at = now() WHERE key = $1"
+        assert await connection.execute(due, order_id) == "UPDATE 1"
+    finally:
+        await connection.close()
 
 
 async def _heard(peers: Peers, order_id: str, command: str, *, times: int = 1) -> bool:

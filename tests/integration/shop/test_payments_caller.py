@@ -31,7 +31,10 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 
 class Provider:
-    """Answers as the token says: `tok_ok` at once, `tok_down` never, `tok_away` with a failure."""
+    """Answers as the token says: `tok_ok` at once, `tok_down` never, `tok_away` with a failure.
+
+    `tok_async` is pending, and so is what is inquired after, which has no token any more.
+    """
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -47,7 +50,7 @@ class Provider:
                 await asyncio.sleep(3600)
             finally:
                 self.waiting -= 1
-        return Answer(outcome=State.AUTHORIZED)
+        return Answer(outcome=None if call.token in ("tok_async", None) else State.AUTHORIZED)
 
 
 @asynccontextmanager
@@ -60,6 +63,8 @@ async def calling(
         provider,
         instance=instance,
         call_timeout=600,
+        pending_pause=0.01,
+        pending_budget=0.2,
         concurrency=concurrency,
     )
     await caller.start()
@@ -164,6 +169,39 @@ async def test_a_failed_call_is_made_again(db: Database) -> None:
         await until(twice)
         await db.execute("UPDATE provider_calls SET token = 'tok_ok'")
         await until(lambda: authorized(db, payment))
+
+
+async def test_a_pending_payment_is_asked_for_within_a_budget_and_can_be_voided_after_it(
+    db: Database,
+) -> None:
+    provider = Provider()
+    payment = await request(db, "tok_async")
+    async with calling(db, provider):
+
+        async def left_alone() -> bool:
+            return bool(
+                await db.fetchval(
+                    "SELECT due_at = 'infinity' AND call = 'inquire' AND token IS NULL"
+                    " FROM provider_calls WHERE payment_id = $1",
+                    payment,
+                )
+            )
+
+        await until(left_alone)
+        assert provider.calls[payment] >= 2
+        asked = provider.calls[payment]
+        later = await request(db)
+        await until(lambda: authorized(db, later))
+        assert provider.calls[payment] == asked
+        async with db.transaction() as tx:
+            known = await Book(db).find(tx, payment)
+            assert known is not None
+            await Book(db).wish(tx, Wish.VOID, known)
+
+        async def asked_again() -> bool:
+            return provider.calls[payment] > asked
+
+        await until(asked_again)
 
 
 async def _waits(provider: Provider, calls: int) -> bool:

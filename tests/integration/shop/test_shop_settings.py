@@ -52,6 +52,7 @@ def test_a_missing_setting_is_named(service: str, missing: str) -> None:
         ("payments", "WEFT_CARD_PROVIDER_TIMEOUT", "soon"),
         ("payments", "WEFT_WEBHOOK_SECRET", "whsec_hidden"),
         ("card_provider", "WEFT_WEBHOOK_SECRET", "whsec_hidden"),
+        ("card_provider", "WEFT_NOTICES", "once,sometimes"),
     ],
 )
 def test_a_wrong_setting_is_named_and_no_secret_is_told(
