@@ -55,7 +55,9 @@ class Service:
 SERVICES: Final = (
     Service(name="gateway", redis=True, signs=True, shares_port=True, asks=("jaeger", "loki")),
     Service(name="orders", database=True, broker=True, publishes=("order",), commands=True),
-    Service(name="inventory", database=True, broker=True, publishes=("stock", "product")),
+    Service(
+        name="inventory", database=True, broker=True, publishes=("stock", "product"), redis=True
+    ),
     Service(
         name="payments",
         database=True,

@@ -3,12 +3,14 @@
 import re
 from typing import Annotated, Final, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from services.inventory import domain, store
 from services.inventory.domain import ProductSet
 from services.inventory.messages import product_set
 from services.inventory.store import Product
+from weft.cache import Cache
 from weft.http import Cursors, FieldError, Problem, Reply, Request, Routes
 from weft.messaging import outgoing
 from weft.postgres import Database, Outbox
@@ -54,7 +56,7 @@ class Page(Struct, frozen=True, kw_only=True):
     cursor: Annotated[str, Meta(max_length=100)] | None = None
 
 
-def routes(db: Database, outbox: Outbox) -> Routes:
+def routes(db: Database, outbox: Outbox, cache: Cache) -> Routes:
     """Return the routes of inventory."""
     api = Routes()
 
@@ -70,12 +72,17 @@ def routes(db: Database, outbox: Outbox) -> Routes:
         )
 
     @api.get("/v1/products/{sku}", summary="Show a product")
-    async def product(request: Request) -> ProductView:
+    async def product(request: Request) -> Reply[ProductView]:
         sku = request.path["sku"]
-        found = await store.find(db, sku) if _SKU.search(sku) else None
-        if found is None:
+
+        async def read() -> bytes | None:
+            found = await store.find(db, sku)
+            return None if found is None else msgspec.json.encode(_view(found))
+
+        shown = await cache.get(sku, read) if _SKU.search(sku) else None
+        if shown is None:
             raise Problem(404, detail="There is no such product.")
-        return _view(found)
+        return Reply(shown)
 
     @api.put(
         "/v1/products/{sku}",
@@ -89,6 +96,7 @@ def routes(db: Database, outbox: Outbox) -> Routes:
             made, new = await store.put(tx, wanted, request.subject)
             message = outgoing(product_set(made), correlation_id=made.sku)
             await outbox.add(tx, message, key=f"product-{made.sku}")
+        await cache.forget(made.sku)
         return Reply(_view(made), 201 if new else 200)
 
     return api

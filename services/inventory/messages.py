@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from services.inventory import domain, store
 from services.inventory.domain import NotReserved, State
+from weft.cache import Cache
 from weft.messaging import Command, Event, Incoming, outgoing
 from weft.postgres import Handlers, Outbox, Transaction
 from weft.telemetry import counter, fact, get_logger, is_synthetic
@@ -106,8 +107,11 @@ def standing(order_id: str, reservation: store.Reservation) -> Event:
             return StockCommitted(order_id=order_id)
 
 
-def handlers(outbox: Outbox) -> Handlers:
-    """Return what inventory does with each command; answers leave by `outbox`."""
+def handlers(outbox: Outbox, cache: Cache) -> Handlers:
+    """Return what inventory does with each command; answers leave by `outbox`.
+
+    `cache` holds products by SKU.
+    """
     take = Handlers()
 
     async def answer(tx: Transaction, order_id: str, reservation: store.Reservation) -> None:
@@ -116,6 +120,8 @@ def handlers(outbox: Outbox) -> Handlers:
         if reservation.changed and not is_synthetic():
             state = reservation.state.value
             tx.on_commit(lambda: reservations.add(1, {"weft.stock.state": state}))
+        if reservation.skus:
+            tx.on_commit(lambda: cache.forget_soon(*reservation.skus))
 
     @take.on(ReserveStock)
     async def reserve(tx: Transaction, message: ReserveStock, _: Incoming) -> None:

@@ -27,10 +27,14 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an order's reservation stands; `changed` when this call brought it there."""
+    """Where an order's reservation stands; `changed` when this call brought it there.
+
+    `skus` are those whose stock this call moved.
+    """
 
     state: State
     changed: bool
+    skus: tuple[str, ...] = ()
     short_sku: str | None = None
 
 
@@ -77,7 +81,7 @@ WITH settled AS (
         sold = l.sold + CASE $2 WHEN 'committed' THEN l.quantity ELSE 0 END
     FROM locked l WHERE p.sku = l.sku
 )
-SELECT EXISTS (SELECT FROM settled)
+SELECT skus FROM settled
 """
 
 
@@ -90,7 +94,8 @@ async def reserve(tx: Transaction, order_id: str, wanted: Sequence[Line]) -> Res
     if not row["fresh"]:
         return await _standing(tx, order_id)
     if row["short"] is None:
-        return Reservation(state=State.RESERVED, changed=True)
+        skus = tuple(line.sku for line in wanted)
+        return Reservation(state=State.RESERVED, changed=True, skus=skus)
     await tx.execute(
         "UPDATE reservations SET state = 'rejected', short_sku = $2 WHERE order_id = $1",
         order_id,
@@ -101,28 +106,35 @@ async def reserve(tx: Transaction, order_id: str, wanted: Sequence[Line]) -> Res
 
 async def release(tx: Transaction, order_id: str) -> Reservation:
     """Give back what is reserved. An unknown order is remembered as released."""
-    if await _settle(tx, order_id, "released"):
-        return Reservation(state=State.RELEASED, changed=True)
+    skus = await _settle(tx, order_id, "released")
+    if skus is not None:
+        return Reservation(state=State.RELEASED, changed=True, skus=skus)
     unknown = await tx.fetchval(
         """INSERT INTO reservations (order_id, state, skus, quantities)
         VALUES ($1, 'released', '{}', '{}') ON CONFLICT (order_id) DO NOTHING RETURNING true""",
         order_id,
     )
     # The reservation may have been made between the two statements: the insertion waited for it.
-    if unknown or await _settle(tx, order_id, "released"):
-        return Reservation(state=State.RELEASED, changed=True)
+    skus = () if unknown else await _settle(tx, order_id, "released")
+    if skus is not None:
+        return Reservation(state=State.RELEASED, changed=True, skus=skus)
     return await _standing(tx, order_id)
 
 
 async def commit(tx: Transaction, order_id: str) -> Reservation | None:
     """Sell what is reserved. None for an unknown order."""
-    if await _settle(tx, order_id, "committed"):
-        return Reservation(state=State.COMMITTED, changed=True)
+    skus = await _settle(tx, order_id, "committed")
+    if skus is not None:
+        return Reservation(state=State.COMMITTED, changed=True, skus=skus)
     return await _find(tx, order_id)
 
 
-async def _settle(tx: Transaction, order_id: str, state: Literal["released", "committed"]) -> bool:
-    return bool(await tx.fetchval(_SETTLE, order_id, state))
+async def _settle(
+    tx: Transaction, order_id: str, state: Literal["released", "committed"]
+) -> tuple[str, ...] | None:
+    """Return the SKUs that were held, None when nothing was reserved."""
+    skus: list[str] | None = await tx.fetchval(_SETTLE, order_id, state)
+    return None if skus is None else tuple(skus)
 
 
 async def _find(tx: Transaction, order_id: str) -> Reservation | None:

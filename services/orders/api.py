@@ -147,7 +147,7 @@ def _may_read(request: Request) -> None:
 
 
 def _idempotency_key(request: Request) -> str:
-    key = request.headers.get("Idempotency-Key")
+    key = request.header("Idempotency-Key")
     if key is None:
         raise Problem(400, detail="The header Idempotency-Key is missing.")
     if not _KEY.fullmatch(key):

@@ -1,4 +1,4 @@
-"""Valkey or Redis: the gateway's counters and cache. Bounded, and kept nowhere."""
+"""Valkey or Redis: the gateway's counters and the cache of products. Bounded, and kept nowhere."""
 
 from stack.home import write
 from stack.parts import Found

@@ -190,6 +190,7 @@ async def test_one_key_many_times_at_once_makes_one_order(caller: Caller) -> Non
     for each in answers:
         if each.status == 409:
             is_problem(each, 409)
+            assert int(each.headers["Retry-After"]) >= 1
 
 
 @pytest.mark.parametrize("key", ["a" * 255, 'with spaces, "quotes" and /slashes\\', "~"])

@@ -62,6 +62,15 @@ async def test_what_cannot_be_parsed_is_a_bad_request(caller: Caller, body: byte
     is_problem(await caller().place(body), 400)
 
 
+@pytest.mark.parametrize("key", ["raw", "another"])
+async def test_two_idempotency_keys_are_a_bad_request(caller: Caller, key: str) -> None:
+    door = caller()
+    lines = (f"Idempotency-Key: {key}", f"Content-Length: {len(GOOD)}")
+    answer = await raw(door.url, request_of(door, "POST", "/v1/orders", *lines, body=GOOD))
+    is_problem(answer, 400)
+    assert "Idempotency-Key" in answer.json["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [

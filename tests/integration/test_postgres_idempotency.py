@@ -12,8 +12,9 @@ from weft.postgres.maintenance import Maintenance
 from weft.postgres.transaction import Transaction
 
 
-def request(body: bytes = b"{}", *, subject: str = "ann", key: str = "k-1") -> KeyedRequest:
-    return KeyedRequest.of(subject=subject, method="POST", path="/v1/orders", key=key, body=body)
+def request(body: bytes = b"{}", **other: str) -> KeyedRequest:
+    scope = {"subject": "ann", "method": "POST", "path": "/v1/orders", "key": "k-1"} | other
+    return KeyedRequest.of(**scope, body=body)
 
 
 @pytest.fixture
@@ -51,7 +52,15 @@ async def test_another_body_with_the_same_key_is_refused(keys: IdempotencyKeys) 
         await keys.answer(request(b'{"a":1}'), work)
 
 
-@pytest.mark.parametrize("other", [request(subject="bob"), request(key="k-2")])
+@pytest.mark.parametrize(
+    "other",
+    [
+        request(subject="bob"),
+        request(method="PUT"),
+        request(path="/v1/reports"),
+        request(key="k-2"),
+    ],
+)
 async def test_keys_of_other_scopes_do_not_meet(
     db: Database, keys: IdempotencyKeys, other: KeyedRequest
 ) -> None:

@@ -18,6 +18,8 @@ PASSED_ON = (
 )
 """Headers of a request that reach the service behind."""
 
+_ONCE = frozenset(("Authorization", "Content-Type", "Idempotency-Key"))
+
 PASSED_BACK = (
     "Allow",
     "Cache-Control",
@@ -65,7 +67,7 @@ async def forward(
 def _passed_on(request: Request) -> dict[str, str]:
     passed = {"x-request-id": request.request_id}
     for name in PASSED_ON:
-        value = request.headers.get(name)
+        value = request.header(name) if name in _ONCE else request.headers.get(name)
         if value is None:
             continue
         if not value.isascii():

@@ -8,6 +8,7 @@ from aiohttp.web import BaseRequest
 
 from weft.http.identity import Identity
 from weft.http.incoming import read_body
+from weft.http.problem import Problem
 from weft.http.query import decode_query
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -61,6 +62,13 @@ class Request:
     def headers(self) -> Mapping[str, str]:
         """The headers; names ignore case."""
         return self.http.headers
+
+    def header(self, name: str) -> str | None:
+        """Return a header that may come once, None without it; raise Problem 400 for two."""
+        values = self.http.headers.getall(name, ())
+        if len(values) > 1:
+            raise Problem(400, detail=f"The header {name} came more than once.")
+        return values[0] if values else None
 
     @property
     def subject(self) -> str:

@@ -3,10 +3,13 @@ import json
 import uuid
 from typing import Any
 
+import asyncpg
 import pytest
+from multidict import CIMultiDict
 
 from services.orders import messages
 from tests.integration.orders.kit import Orders, Peers, order, until
+from weft.postgres import KeyedRequest
 
 GOOD = order()
 
@@ -123,6 +126,54 @@ async def test_one_key_many_times_at_once_is_one_order(orders: Orders) -> None:
     assert len({body["order_id"] for status, body, _ in answers if status == 202}) == 1
     _, listed = await orders.get("/v1/orders")
     assert len(listed["orders"]) == 1
+
+
+async def test_a_key_in_progress_is_a_409_that_says_when_to_come_again(orders: Orders) -> None:
+    scope = {"subject": orders.customer, "method": "POST", "path": "/v1/orders"}
+    lock = KeyedRequest.of(**scope, key="held", body=b"").lock
+    connection = await asyncpg.connect(orders.environment["WEFT_DATABASE_URL"])
+    try:
+        await connection.execute(f"SELECT pg_advisory_lock({lock})")
+        status, problem, headers = await orders.post(GOOD, key="held")
+        assert (status, problem["status"], headers["Retry-After"]) == (409, 409, "1")
+        assert (await orders.post(GOOD, key="another"))[0] == 202
+    finally:
+        await connection.close()
+
+    async def answer() -> tuple[int, Any, Any] | None:
+        found = await orders.post(GOOD, key="held")
+        return found if found[0] != 409 else None
+
+    status, _, headers = await until(answer)
+    assert (status, "Idempotent-Replayed" in headers) == (202, False)
+
+
+async def test_an_answer_of_the_500s_is_not_stored(stopped_orders: Orders) -> None:
+    orders = stopped_orders
+    await orders.start()
+    status, _, headers = await orders.post(GOOD, key="away")
+    assert (status, int(headers["Retry-After"]) >= 1) == (503, True)
+    async with orders.inventory({"SKU-0001": "6.25"}):
+
+        async def answer() -> tuple[int, Any, Any] | None:
+            found = await orders.post(GOOD, key="away")
+            return found if found[0] != 503 else None
+
+        status, _, headers = await until(answer)
+        assert (status, "Idempotent-Replayed" in headers) == (202, False)
+
+
+@pytest.mark.parametrize("keys", [("a", "b"), ("a", "a"), ("",)], ids=repr)
+async def test_two_keys_or_an_empty_one_are_a_bad_request(
+    orders: Orders, keys: tuple[str, ...]
+) -> None:
+    headers = CIMultiDict(orders.headers(orders.customer))
+    for key in keys:
+        headers.add("Idempotency-Key", key)
+    async with orders.session.post("/v1/orders", json=GOOD, headers=headers) as response:
+        assert response.status == 400
+    _, listed = await orders.get("/v1/orders")
+    assert listed["orders"] == []
 
 
 async def test_an_order_refused_for_its_content_leaves_its_key_free(orders: Orders) -> None:

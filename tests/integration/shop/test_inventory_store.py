@@ -72,7 +72,8 @@ async def test_a_reservation_is_released_once(db: Database) -> None:
     await put(db, "A", 10)
     order = str(uuid4())
     await reserve(db, order, Line("A", 3))
-    assert await release(db, order) == store.Reservation(state=State.RELEASED, changed=True)
+    released = store.Reservation(state=State.RELEASED, changed=True, skus=("A",))
+    assert await release(db, order) == released
     assert await release(db, order) == store.Reservation(state=State.RELEASED, changed=False)
     assert await counts(db, "A") == (10, 0, 0)
 
