@@ -1,7 +1,6 @@
 """`weft events`: one stream of a service's event log."""
 
 import json
-import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,11 +10,9 @@ from rich.text import Text
 from stack import databases
 from stack.cli.output import FAILED, Printer, warn
 from stack.system import System
+from weft.messaging.letters import hidden
 from weft.postgres.event_log import READ, StoredEvent, stored
 
-HIDDEN: Final = "[hidden]"
-_SECRET_NAME: Final = re.compile(r"token|secret|password|card|cvc|iban|e_?mail", re.IGNORECASE)
-_SECRET_TEXT: Final = re.compile(r"\btok_\w+|\bwhsec_\S+|[\w.+-]+@[\w-]+\.\w+|\b\d{12,19}\b")
 _STREAM: Final = "SELECT kind, version FROM weft.streams WHERE id = $1"
 
 
@@ -79,7 +76,7 @@ def _as_json(service: str, stream: Stream) -> dict[str, Any]:
                 "type": event.type,
                 "schema_version": event.schema_version,
                 "at": _at(event).isoformat(timespec="milliseconds"),
-                "data": open_part(msgspec.json.decode(event.data)),
+                "data": hidden(msgspec.json.decode(event.data)),
                 "trace_id": _trace_id(event),
                 "cause": event.meta.get("cause"),
             }
@@ -92,7 +89,7 @@ def _show(printer: Printer, service: str, stream: Stream) -> None:
     printer.line(Text(f"{service}/{stream.name}", "bold"))
     printer.line(f"{stream.kind}, version {stream.version}")
     for event in stream.events:
-        data = json.dumps(open_part(msgspec.json.decode(event.data)), ensure_ascii=False)
+        data = json.dumps(hidden(msgspec.json.decode(event.data)), ensure_ascii=False)
         at = _at(event).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         row = Text.assemble(f"{event.version:>4}  {at}  ", (event.type, "cyan"))
         if event.schema_version > 1:
@@ -101,18 +98,6 @@ def _show(printer: Printer, service: str, stream: Stream) -> None:
     traces = dict.fromkeys(filter(None, map(_trace_id, stream.events)))
     for trace in traces:
         printer.line(Text(f"see it: weft trace {trace}", "blue"))
-
-
-def open_part(value: Any) -> Any:
-    """Return a JSON value without what nobody may see: tokens, cards, passwords, addresses."""
-    if isinstance(value, dict):
-        return {
-            name: HIDDEN if _SECRET_NAME.search(name) else open_part(inner)
-            for name, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [open_part(inner) for inner in value]
-    return _SECRET_TEXT.sub(HIDDEN, value) if isinstance(value, str) else value
 
 
 def _at(event: StoredEvent) -> datetime:

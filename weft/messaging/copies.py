@@ -17,7 +17,7 @@ _TYPE_BYTES = SHORT - len(".v9999")
 _SECRETS = re.compile(
     r"(?<=://)[^\s/@]+@"  # credentials in a URL
     r"|\beyJ[\w-]+\.[\w.-]+"  # a JWT
-    r"|\b(?:tok|sk|pk)_\w+"
+    r"|\b(?:tok|sk|pk|whsec)_[\w+/=]+"
     r"|(?<![\w-])\d(?:[ -]?\d){12,18}(?![\w-])"  # a card number, and no part of an identity
     r"|[\w.+-]{1,64}@[\w-]{1,63}\.[\w.]+"  # an e-mail address
     r"|(?i:(?<=bearer )\S+|(?<=password=)\S+)"

@@ -109,6 +109,18 @@ def origin(message: AbstractIncomingMessage) -> dict[str, str]:
     return {name: str(message.headers.get(name, value or "")) for name, value in known.items()}
 
 
+def hidden(value: Any) -> Any:
+    """Return a JSON value without what looks like a secret or a person, by its name or its form."""
+    if isinstance(value, dict):
+        return {
+            key: "***" if _SECRET_NAME.search(key) else hidden(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [hidden(inner) for inner in value]
+    return redacted(value) if isinstance(value, str) else value
+
+
 def _death(found: Mapping[str, Any]) -> Mapping[str, Any]:
     """What the broker itself says of a message that it has put aside."""
     deaths = found.get("x-death")
@@ -124,19 +136,10 @@ def _shown(value: object, most: int = TEXT_MOST) -> str:
 def _body(body: bytes) -> str:
     try:
         parsed = msgspec.json.decode(body[:_PARSED_MOST])
-        return _shown(msgspec.json.encode(_hidden(parsed)).decode(), BODY_MOST)
+        return _shown(msgspec.json.encode(hidden(parsed)).decode(), BODY_MOST)
     except (ValueError, RecursionError):  # not JSON, or cut off, or too deep
         text = body[: 4 * BODY_MOST].decode(errors="replace")
         return _shown(_SECRET_FIELD.sub(r"\1***", text), BODY_MOST)
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: "***" if _SECRET_NAME.search(key) else _hidden(inner)
-            for key, inner in value.items()
-        }
-    return [_hidden(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _count(value: object) -> int:

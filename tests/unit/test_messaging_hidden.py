@@ -1,4 +1,4 @@
-"""What `weft events` shows of an event, and what it never does."""
+"""What is never shown of a message or an event, whatever holds it."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stack.cli.streams import HIDDEN, open_part
+from weft.messaging.letters import hidden
 
 
 @pytest.mark.parametrize(
@@ -23,17 +23,17 @@ from stack.cli.streams import HIDDEN, open_part
     ],
 )
 def test_a_secret_is_hidden_wherever_it_stands(value: object) -> None:
-    text = json.dumps(open_part(value))
-    assert HIDDEN in text
+    text = json.dumps(hidden(value))
+    assert "***" in text
     for secret in ("tok_", "4111", "@", "whsec_", "abc", '"ann"', '"x"}'):
         assert secret not in text
 
 
 def test_everything_else_stays_as_it_is() -> None:
     data = {"items": [{"sku": "SKU-0001", "quantity": 2, "price_minor": 625}], "reason": None}
-    assert open_part(data) == data
+    assert hidden(data) == data
 
 
 @given(st.recursive(st.text("abc ") | st.integers() | st.none(), st.lists))
 def test_the_shape_of_a_value_is_kept(value: object) -> None:
-    assert open_part(value) == value
+    assert hidden(value) == value
