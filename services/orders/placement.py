@@ -1,6 +1,8 @@
 """Accepting an order, once for each Idempotency-Key."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
@@ -8,10 +10,16 @@ import msgspec
 from services.orders.catalogue import Catalogue
 from services.orders.domain import Line, OrderPlaced, Product, price, total
 from services.orders.fulfilment import Fulfilment
+from weft.errors import Unavailable
 from weft.ids import uuid7
 from weft.postgres import Database, IdempotencyKeys, KeyedRequest, StoredAnswer, Transaction
 
 ACCEPTED: Final = 202
+AT_ONCE: Final = 5
+"""Placements that use a connection at once. The others of the pool are for what brings orders to
+their end: however many come in, the outbox is emptied and replies are taken."""
+WAIT_FOR_TURN: Final = 8.0
+"""Seconds that a placement waits for its turn in a burst: below the gateway's 10."""
 
 
 class Links(msgspec.Struct, frozen=True):
@@ -59,6 +67,7 @@ class Placement:
         self._keys = keys
         self._catalogue = catalogue
         self._fulfilment = fulfilment
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def place(self, request: KeyedRequest, wish: Wish, headers: Mapping[str, str]) -> Placed:
         """Accept the order, or give the answer that the same request got before.
@@ -75,7 +84,7 @@ class Placement:
     async def _try(
         self, request: KeyedRequest, wish: Wish, asked: Mapping[str, Product] | None
     ) -> Placed:
-        async with self._db.transaction() as tx:
+        async with self._turn(), self._db.transaction() as tx:
             stored = await self._keys.begin(tx, request)
             if stored is not None:
                 return Placed(stored, replayed=True)
@@ -83,6 +92,18 @@ class Placement:
             body = await self._accept(tx, wish, products)
             await self._keys.store(tx, request, status=ACCEPTED, body=body)
         return Placed(StoredAnswer(ACCEPTED, body), replayed=False)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(WAIT_FOR_TURN):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("orders", "too many orders come in at once") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _products(
         self, tx: Transaction, wish: Wish, asked: Mapping[str, Product] | None
