@@ -1,6 +1,7 @@
 # make up      starts the whole system on this machine; the first time it installs what is missing
 # make down    stops it
 # make test    lint, then unit, integration and end-to-end tests on real parts
+# make chaos   kills and other faults under load on a system of its own: SEED=7 MINUTES=10
 # make load    customers at the gateway of a running system, until it no longer keeps up; a report
 # make bench   measured comparisons, into docs/performance.md; one of them: make bench ONLY=publish
 #
@@ -28,7 +29,7 @@ PYTHON ?= $(shell for name in $(NAMES); do \
 	$$path -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$path && break; done)
 
-.PHONY: help up down test test-verbose load bench lint build clean
+.PHONY: help up down test test-verbose chaos load bench lint build clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
@@ -44,6 +45,10 @@ test: lint
 
 test-verbose: lint
 	@$(BIN)/python -m pytest -v $(WORKERS) $(TESTS) $(ARGS)
+
+chaos: $(VENV)/.weft-dev
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(ARGS)
 
 load: $(VENV)/.weft-dev
 	@$(BIN)/python -m benchmarks.load $(ARGS)

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from stack.ports import Ports, taken
 
 ROOT = Path(__file__).resolve().parent.parent
 WEFT = Path(sys.executable).with_name("weft")
@@ -105,18 +106,13 @@ def _takes_orders(system: System) -> bool:
 
 
 def free_port_base() -> int:
-    """A base where nobody listens at the ports that everything else is counted from.
+    """A base from which on every port is free.
 
     The workers of a run look at bases of their own, so that two who look at once take two.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     for base in range(10_000 + 500 * worker, 15_001, 500 * workers):
-        try:
-            for port in (5672, 5432, 8080, 8101, 4318, 9090):
-                with socket.create_server(("127.0.0.1", port + base)):
-                    pass
-        except OSError:
-            continue
-        return base
+        if not taken(Ports(base).all().items()):
+            return base
     raise RuntimeError("no free port base from 10000 to 15000")

@@ -1,21 +1,26 @@
-"""The saga against peers and a network that reorder, duplicate and delay as hypothesis likes."""
+"""The saga against peers, a network and crashes as hypothesis likes."""
 
-from dataclasses import dataclass, field
-
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from services.card_provider.domain import Status
 from services.orders.domain import (
     Item,
-    Order,
     OrderConfirmed,
-    OrderEvent,
     OrderPlaced,
     OrderRejected,
     replay,
 )
-from services.orders.saga import Reaction, Signal, Step, outstanding, place, react
+from services.orders.saga import Signal, Step, place, react
+from tests.unit.saga_world import PRICE, World
 
 PLACED = OrderPlaced(
     subject="alice",
@@ -27,130 +32,128 @@ PLACED = OrderPlaced(
 )
 
 
-@dataclass
-class Inventory:
-    """Idempotent by order, as the real one: what was ended is never reserved again."""
-
-    has_stock: bool
-    reservation: str | None = None
-
-    def handle(self, step: Step) -> Signal:
-        if step is Step.RESERVE_STOCK:
-            if self.reservation is None:
-                self.reservation = "reserved" if self.has_stock else "rejected"
-            held = self.reservation == "reserved"
-            return Signal.STOCK_RESERVED if held else Signal.STOCK_REJECTED
-        if step is Step.RELEASE_STOCK:
-            assert self.reservation != "committed", "released what was sold"
-            self.reservation = "released"
-            return Signal.STOCK_RELEASED
-        assert self.reservation in ("reserved", "committed"), "committed what was not reserved"
-        self.reservation = "committed"
-        return Signal.STOCK_COMMITTED
+TOKENS = ("tok_ok", "tok_declined", "tok_flaky", "tok_async", "tok_down")
+MOST_ORDERS = 3
+number = st.integers(0, 1000)
 
 
-@dataclass
-class Payments:
-    """Idempotent by payment, as the real one: what was voided is never authorised again."""
+class Interleavings(RuleBasedStateMachine):
+    """A few orders for the last units of one product. Each rule is one thing that can happen."""
 
-    accepts: bool
-    payment: str | None = None
+    @initialize(units=st.integers(0, 6))
+    def open_shop(self, units: int) -> None:
+        self.world = World(units)
 
-    def handle(self, step: Step) -> Signal:
-        if step is Step.AUTHORIZE_PAYMENT:
-            if self.payment is None:
-                self.payment = "authorized" if self.accepts else "declined"
-            held = self.payment in ("authorized", "captured")
-            return Signal.PAYMENT_AUTHORIZED if held else Signal.PAYMENT_DECLINED
-        if step is Step.VOID_PAYMENT:
-            assert self.payment != "captured", "voided what was captured"
-            self.payment = "voided"
-            return Signal.PAYMENT_VOIDED
-        assert self.payment in ("authorized", "captured"), "captured what was not authorised"
-        self.payment = "captured"
-        return Signal.PAYMENT_CAPTURED
+    @precondition(lambda self: len(self.world.orders) < MOST_ORDERS)
+    @rule(token=st.sampled_from(TOKENS), quantity=st.integers(1, 3))
+    def place(self, token: str, quantity: int) -> None:
+        self.world.place(token, quantity)
+
+    @precondition(lambda self: any(self.world.outboxes.values()))
+    @rule(pick=number, crash=st.booleans())
+    def relay(self, pick: int, *, crash: bool) -> None:
+        names = [name for name, rows in self.world.outboxes.items() if rows]
+        self.world.relay(names[pick % len(names)], crash=crash)
+
+    @precondition(lambda self: self.world.under_way)
+    @rule(pick=number, acknowledged=st.booleans())
+    def deliver(self, pick: int, *, acknowledged: bool) -> None:
+        self.world.deliver(pick % len(self.world.under_way), acknowledged=acknowledged)
+
+    @precondition(lambda self: self.world.under_way)
+    @rule(pick=number)
+    def duplicate(self, pick: int) -> None:
+        self.world.duplicate(pick % len(self.world.under_way))
+
+    @precondition(lambda self: self.world.timers)
+    @rule(pick=number)
+    def fire_timer(self, pick: int) -> None:
+        timers = sorted(self.world.timers)
+        self.world.fire(timers[pick % len(timers)])
+
+    @precondition(lambda self: self.world.open_calls)
+    @rule(pick=number)
+    def call_provider(self, pick: int) -> None:
+        calls = self.world.open_calls
+        self.world.call(calls[pick % len(calls)])
+
+    @precondition(lambda self: self.world.pending)
+    @rule(pick=number)
+    def provider_decides(self, pick: int) -> None:
+        pending = self.world.pending
+        self.world.decide(pending[pick % len(pending)])
+
+    @precondition(lambda self: self.world.answers)
+    @rule(pick=number, again=st.booleans())
+    def hear_provider(self, pick: int, *, again: bool) -> None:
+        self.world.hear(pick % len(self.world.answers), again=again)
+
+    @precondition(lambda self: self.world.answers)
+    @rule(pick=number)
+    def crash_before_the_answer_is_recorded(self, pick: int) -> None:
+        del self.world.answers[pick % len(self.world.answers)]
+
+    @rule()
+    def nothing_happens(self) -> None:
+        """There is something to choose even when all orders have come to rest."""
+
+    @invariant()
+    def units_are_neither_lost_nor_made_and_never_negative(self) -> None:
+        stock = self.world.stock
+        assert stock.units + stock.reserved + stock.sold == self.world.initial
+        assert min(stock.units, stock.reserved, stock.sold) >= 0
+
+    @invariant()
+    def an_order_ends_once_and_is_what_its_events_tell(self) -> None:
+        for of, order in enumerate(self.world.orders):
+            assert self.world.ends(of) == (order.outcome is not None)
+            assert replay(self.world.events[of]) == order
+
+    @invariant()
+    def money_is_taken_once_and_never_for_a_rejected_order(self) -> None:
+        for order, card in zip(self.world.orders, self.world.cards, strict=True):
+            assert card.captures <= 1
+            assert not (card.captures and order.status == "rejected")
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        self.world.settle()
+        sold = 0
+        for order, card in zip(self.world.orders, self.world.cards, strict=True):
+            confirmed = order.status == "confirmed"
+            assert order.status != "pending"
+            assert card.captures == confirmed
+            assert card.status is Status.CAPTURED or not confirmed
+            assert card.status not in (Status.PENDING, Status.AUTHORIZED)
+            sold += confirmed * order.placed.total_minor // PRICE
+        assert (self.world.stock.sold, self.world.stock.reserved) == (sold, 0)
+        self.units_are_neither_lost_nor_made_and_never_negative()
+        self.an_order_ends_once_and_is_what_its_events_tell()
 
 
-@dataclass
-class World:
-    """One order, its peers, and every message under way."""
-
-    inventory: Inventory
-    payments: Payments
-    order: Order = field(default_factory=lambda: place(PLACED).order)
-    events: list[OrderEvent] = field(default_factory=lambda: [PLACED])
-    under_way: list[Step | Signal] = field(default_factory=lambda: [Step.RESERVE_STOCK])
-
-    def deliver(self, index: int, *, keep: bool) -> None:
-        message = self.under_way[index] if keep else self.under_way.pop(index)
-        if isinstance(message, Signal):
-            self.take(react(self.order, message))
-        elif message in (Step.RESERVE_STOCK, Step.RELEASE_STOCK, Step.COMMIT_STOCK):
-            self.under_way.append(self.inventory.handle(message))
-        else:
-            self.under_way.append(self.payments.handle(message))
-
-    def take(self, reaction: Reaction) -> None:
-        self.order = reaction.order
-        self.events += reaction.events
-        self.under_way += reaction.steps
-
-    def settle(self) -> None:
-        """Everything arrives in the end, and the endless steps are repeated until answered."""
-        for _ in range(1000):
-            if self.under_way:
-                self.deliver(0, keep=False)
-            elif outstanding(self.order):
-                self.under_way += outstanding(self.order)
-            elif self.order.status == "pending":
-                self.take(react(self.order, Signal.DEADLINE_PASSED))
-            else:
-                return
-        pytest.fail("the saga did not come to rest")
+def test_whatever_the_order_of_messages_an_order_ends_once_and_leaves_nothing_held() -> None:
+    bounds = settings(max_examples=40, stateful_step_count=50, deadline=None)
+    run_state_machine_as_test(Interleavings, settings=bounds)
 
 
-moves = st.lists(
-    st.tuples(
-        st.sampled_from(["deliver", "deliver", "duplicate", "deadline", "repeat"]), st.integers(0)
-    ),
-    max_size=40,
+@given(
+    token=st.sampled_from(["tok_ok", "tok_flaky", "tok_async"]),
+    script=st.lists(st.tuples(number, st.booleans()), max_size=40),
 )
-
-
-def play(world: World, script: list[tuple[str, int]]) -> None:
-    for move, number in script:
-        if move == "deadline":
-            world.take(react(world.order, Signal.DEADLINE_PASSED))
-        elif move == "repeat":
-            world.under_way += outstanding(world.order)
-        elif world.under_way:
-            world.deliver(number % len(world.under_way), keep=move == "duplicate")
-    world.settle()
-
-
-@given(has_stock=st.booleans(), accepts=st.booleans(), script=moves)
-def test_whatever_the_order_of_messages_an_order_ends_once_and_leaves_nothing_held(
-    *, has_stock: bool, accepts: bool, script: list[tuple[str, int]]
-) -> None:
-    world = World(Inventory(has_stock), Payments(accepts))
-    play(world, script)
-    ends = [event for event in world.events if isinstance(event, OrderConfirmed | OrderRejected)]
-    assert len(ends) == 1
-    assert replay(world.events) == world.order
-    if world.order.status == "confirmed":
-        assert (world.inventory.reservation, world.payments.payment) == ("committed", "captured")
-    else:
-        assert world.inventory.reservation not in ("reserved", "committed")
-        assert world.payments.payment not in ("authorized", "captured")
-
-
-@given(script=moves.filter(lambda script: all(move != "deadline" for move, _ in script)))
+@settings(deadline=None)
 def test_with_stock_and_money_and_no_deadline_every_interleaving_confirms(
-    script: list[tuple[str, int]],
+    token: str, script: list[tuple[int, bool]]
 ) -> None:
-    world = World(Inventory(has_stock=True), Payments(accepts=True))
-    play(world, script)
-    assert world.order.status == "confirmed"
+    world = World(1)
+    world.place(token, 1)
+    for pick, flag in script:
+        if world.under_way:
+            world.deliver(pick % len(world.under_way), acknowledged=flag)
+        elif names := [name for name, rows in world.outboxes.items() if rows]:
+            world.relay(names[pick % len(names)], crash=flag)
+    world.settle()
+    assert world.orders[0].status == "confirmed"
 
 
 @given(signals=st.lists(st.sampled_from(list(Signal)), max_size=30))
