@@ -8,6 +8,7 @@ import pytest
 from multidict import CIMultiDict
 
 from services.orders import messages
+from services.orders.placement import AT_ONCE
 from tests.integration.orders.kit import Orders, Peers, order, until
 from weft.postgres import KeyedRequest
 
@@ -174,6 +175,33 @@ async def test_two_keys_or_an_empty_one_are_a_bad_request(
         assert response.status == 400
     _, listed = await orders.get("/v1/orders")
     assert listed["orders"] == []
+
+
+async def test_however_many_orders_come_in_those_on_their_way_find_a_connection(
+    orders: Orders, peers: Peers, database_url: str
+) -> None:
+    peers.answers["ReserveStock"] = None
+    first = await orders.place()
+    admin = await asyncpg.connect(database_url)
+    held = admin.transaction()
+    await held.start()
+    await admin.execute("LOCK TABLE weft.idempotency_keys IN ACCESS EXCLUSIVE MODE")
+    many = [asyncio.create_task(orders.post(GOOD)) for _ in range(30)]
+
+    async def waiting() -> int:
+        sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database ="
+        count: int = await admin.fetchval(
+            f"{sql} (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return count
+
+    await until(waiting)
+    await peers.say(messages.StockRejected(order_id=first))
+    assert (await orders.ended(first))["reason"] == "out_of_stock"
+    assert 1 <= await waiting() <= AT_ONCE
+    await held.rollback()
+    await admin.close()
+    assert {status for status, _, _ in await asyncio.gather(*many)} == {202}
 
 
 async def test_an_order_refused_for_its_content_leaves_its_key_free(orders: Orders) -> None:
