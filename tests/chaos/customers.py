@@ -107,16 +107,14 @@ class Customers:
     async def run(self, *, rate: float, seconds: float) -> None:
         """Come in for so long; return when the last one has an answer, or has given up."""
         end = _now() + seconds
-        door = asyncio.create_task(self._watch())
-        try:
-            async with asyncio.TaskGroup() as shop:
-                while _now() < end:
-                    await asyncio.sleep(self._chance.expovariate(rate))
-                    if self._open and not self._turn.locked():
-                        asked = Asked(next(self._wishes))
-                        self.asked.append(asked)
-                        shop.create_task(self._serve(asked))
-        finally:
+        async with asyncio.TaskGroup() as shop:
+            door = shop.create_task(self._watch())
+            while _now() < end:
+                await asyncio.sleep(self._chance.expovariate(rate))
+                if self._open and not self._turn.locked():
+                    asked = Asked(next(self._wishes))
+                    self.asked.append(asked)
+                    shop.create_task(self._serve(asked))
             door.cancel()
 
     async def _watch(self) -> None:
