@@ -178,11 +178,11 @@ async def test_two_keys_or_an_empty_one_are_a_bad_request(
 
 
 async def test_however_many_orders_come_in_those_on_their_way_find_a_connection(
-    orders: Orders, peers: Peers, database_url: str
+    orders: Orders, peers: Peers
 ) -> None:
     peers.answers["ReserveStock"] = None
     first = await orders.place()
-    admin = await asyncpg.connect(database_url)
+    admin = await asyncpg.connect(orders.environment["WEFT_DATABASE_URL"])
     held = admin.transaction()
     await held.start()
     await admin.execute("LOCK TABLE weft.idempotency_keys IN ACCESS EXCLUSIVE MODE")
