@@ -131,7 +131,7 @@ def running(needs: Iterable[str]) -> Iterator[Servers]:
 
 def _whole(own: Mapping[str, str]) -> dict[str, str]:
     weft = Path(sys.executable).with_name("weft")
-    environment = {**os.environ, **own}
+    environment = {**os.environ, **own, "WEFT_TRAFFIC": "0"}
     if subprocess.run([weft, "up"], env=environment, cwd=ROOT, check=False).returncode:  # noqa: S603
         raise ServersError("the system does not start: see above")
     told = subprocess.run(  # noqa: S603 - our own program

@@ -11,7 +11,7 @@ from stack.backends.connect import Backends
 from stack.backends.gateway import Gateway, Order, OrderEvent, Placed
 from stack.cli.output import FAILED, Printer
 
-_SCOPES = ("orders:read", "orders:write")
+SCOPES = ("orders:read", "orders:write")
 _DEADLINE = 60.0
 _STYLES = {"confirmed": "bold green", "rejected": "bold red"}
 
@@ -28,14 +28,14 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 async def order(backends: Backends, wish: Wish, *, follow: bool, as_json: bool) -> int:
     """Place the order; return 0 if it was accepted, or with `follow` if it was confirmed."""
     printer = Printer()
-    gateway = backends.gateway(wish.subject, _SCOPES)
+    gateway = backends.gateway(wish.subject, SCOPES)
     begun = time.time()
     placed = await gateway.place(wish.sku, wish.quantity, wish.payment)
     if not as_json:
         printer.line(f"order {placed.order_id} placed: {wish.quantity} x {wish.sku}")
     last = None
     if follow:
-        last = await _follow(gateway, placed, begun, None if as_json else printer)
+        last = await follow_order(gateway, placed, begun, None if as_json else printer)
     if as_json:
         printer.json(_json(placed, last, time.time() - begun))
     else:
@@ -43,7 +43,7 @@ async def order(backends: Backends, wish: Wish, *, follow: bool, as_json: bool) 
     return 0 if not follow or (last is not None and last.status == "confirmed") else FAILED
 
 
-async def _follow(
+async def follow_order(
     gateway: Gateway, placed: Placed, begun: float, printer: Printer | None
 ) -> Order | None:
     """Return the order as it was last seen; say what happens to it if there is a printer."""

@@ -1,18 +1,21 @@
-"""The commands that ask the running system: order, trace, traces, search."""
+"""The commands that ask the running system: order, trace, traces, search, tour."""
 
 import inspect
+import sys
 from functools import partial
 from typing import Annotated, Literal
 
 import typer
 
+from stack.cli.chapters import CHAPTERS
 from stack.cli.choosing import Filter, is_status
 from stack.cli.choosing import traces as list_traces
 from stack.cli.ordering import Wish
 from stack.cli.ordering import order as place_order
-from stack.cli.output import run
+from stack.cli.output import Printer, run
 from stack.cli.searching import Reach
 from stack.cli.searching import search as search_logs
+from stack.cli.tour import Visit, walk
 from stack.cli.tracing import trace as show_trace
 from weft.backends.logql import Query
 from weft.settings import duration
@@ -45,7 +48,7 @@ Since = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (order, trace, traces, search):
+    for command in (order, trace, traces, search, tour):
         paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
         app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(command)
 
@@ -153,3 +156,16 @@ def search(
     )
     reach = Reach(order_id=order, seconds=duration(since), limit=limit)
     run(partial(search_logs, query=query, reach=reach, as_json=as_json, follow=follow))
+
+
+def tour(
+    pause: Annotated[
+        bool, typer.Option("--pause/--no-pause", help="Wait for Enter between the chapters.")
+    ] = True,
+) -> None:
+    """Follow one order through its trace, its logs and its metrics, with explanations.
+
+    Takes under a minute, and on a terminal waits for Enter between the chapters.
+    """
+    pause = pause and sys.stdin.isatty() and sys.stdout.isatty()
+    run(lambda backends: walk(Visit(backends, Printer(), sys.argv[0]), CHAPTERS, pause=pause))

@@ -1,6 +1,7 @@
 """What README shows is what is there."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ def test_every_command_that_readme_calls_exists() -> None:
     assert called
     for name in called:
         assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
+
+
+def test_whoever_follows_readme_knows_what_each_of_its_commands_has_to_print() -> None:
+    follower = runpy.run_path(str(ROOT / "docs" / "follow_readme.py"))
+    commands = [command for _, block in follower["blocks"](README) for command in block]
+    assert len(commands) > 15
+    assert [command for command in commands if follower["expectation"](command) is None] == []
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
