@@ -272,6 +272,23 @@ async def test_an_order_that_is_unknown_or_anothers_is_not_found(
     assert (await orders.get(f"/v1/orders/{mine}"))[0] == 200
 
 
+async def test_synthetic_orders_leave_room_for_customers_in_the_operators_list(
+    orders: Orders,
+) -> None:
+    customers = await orders.place()
+    synthetic = orders.headers("traffic", ("orders:write", "synthetic"))
+    for _ in range(6):
+        status, newest, _ = await orders.post(GOOD, **synthetic)
+        assert status == 202
+    forged, _, _ = await orders.post(GOOD, subject="bob", baggage="weft.synthetic=true")
+    assert forged == 202
+    sent = orders.headers("me", ("ops",))
+    async with orders.session.get("/ops/orders?limit=5", headers=sent) as response:
+        shown = (await response.json())["orders"]
+    assert [each["subject"] for each in shown] == ["bob", "traffic", "alice"]
+    assert [each["order_id"] for each in shown[1:]] == [newest["order_id"], customers]
+
+
 async def test_a_list_shows_ones_own_orders_newest_first_page_by_page(
     orders: Orders, peers: Peers
 ) -> None:
