@@ -145,8 +145,9 @@ class _Launch:
                 return
             time.sleep(_TICK)
 
-    def _service_ids(self) -> set[str]:
-        return {program.id for program in services.programs(self._system)}
+    def _service_ids(self, *, without: str = "") -> set[str]:
+        programs = services.programs(self._system)
+        return {program.id for program in programs if program.name != without}
 
     def _start_what_is_new(self, pending: set[str]) -> None:
         for name in sorted(self._pending - pending):
@@ -155,9 +156,18 @@ class _Launch:
         new = [backing.prepare(self._system, found) for found in self._look(pending)]
         if not self._services_started and self._found.keys() >= set(FIRST) and self._provisioned():
             self._services_started = True
-            new += [log_shipping.program(self._system), *services.programs(self._system)]
+            new.append(log_shipping.program(self._system))
+        if self._services_started:
+            new += self._due(pending)
         if new:
             self._start(new)
+
+    def _due(self, pending: set[str]) -> list[Program]:
+        """Return the services to be started. Traffic comes last: it must not slow down a build, nor
+        fill the collector's queues with what no backend takes yet."""
+        held_back = services.TRAFFIC if pending else ""
+        wanted = [one for one in services.programs(self._system) if one.name != held_back]
+        return [one for one in wanted if one.id not in self._programs]
 
     def _look(self, pending: set[str]) -> list[parts.Found]:
         """Return the parts that were not seen before."""
@@ -203,7 +213,8 @@ class _Launch:
                 self._report.ready(program, time.monotonic() - self._since[program.id])
             else:
                 self._check(program, process, answer)
-        if not self._takes_orders and self._ready >= {*FIRST, *self._service_ids()}:
+        needed = {*FIRST, *self._service_ids(without=services.TRAFFIC)}
+        if not self._takes_orders and self._ready >= needed:
             self._takes_orders = True
             self._report.takes_orders()
 

@@ -1,5 +1,6 @@
 """What a person sees of the system's commands."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -56,8 +57,8 @@ def all_ready(seconds: float) -> None:
     note(f"everything is ready after {seconds:.1f} s")
 
 
-def welcome(ports: Ports, token: str, *, grafana: bool) -> None:
-    """Show the addresses, a token, and a command to try."""
+def welcome(ports: Ports, token: str, *, grafana: bool, traffic: bool) -> None:
+    """Show the addresses, a token, and commands to try."""
     table = Table.grid(padding=(0, 2))
     for name, part in (
         ("API", "gateway"),
@@ -70,6 +71,8 @@ def welcome(ports: Ports, token: str, *, grafana: bool) -> None:
         table.add_row(name, ports.url(part))
     table.add_row("Operations", f"{ports.url('gateway')}/ops")
     table.add_row("Grafana", ports.url("grafana") if grafana else NO_GRAFANA)
+    if traffic:
+        table.add_row("Traffic", "one synthetic order a second; WEFT_TRAFFIC=0: none")
     out.print()
     out.print(table)
     out.print("\ntoken of the user demo, good for 12 hours:")
@@ -81,6 +84,8 @@ def welcome(ports: Ports, token: str, *, grafana: bool) -> None:
         " -H 'Content-Type: application/json'"
         ' -d \'{"items": [{"sku": "SKU-0001", "quantity": 2}], "payment": {"token": "tok_ok"}}\''
     )
+    out.print("\nsee what becomes of one:")
+    note(f"{sys.argv[0]} tour")
 
 
 def table(entries: list[Entry], total_bytes: int | None) -> None:

@@ -274,4 +274,5 @@ def _welcome(system: System) -> None:
     scopes = ["orders:read", "orders:write", "inventory:write"]
     demo = system.credentials.signer().mint("demo", scopes, _DEMO_TTL)
     grafana = compose.chosen(system) or parts.find("grafana") is not None
-    show.welcome(system.ports, demo.token, grafana=grafana)
+    traffic = services.instances(system)[services.TRAFFIC] > 0
+    show.welcome(system.ports, demo.token, grafana=grafana, traffic=traffic)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from stack.addresses import environment
 from stack.backing.rabbitmq import definitions, password_hash
 from stack.credentials import Credentials, NoCredentialsError
 from stack.home import Home
+from stack.launch import _Launch
 from stack.ports import Ports
 from stack.services import SERVICES, choose_traffic, programs, remember
 from stack.system import System
@@ -66,6 +68,14 @@ def test_a_start_without_traffic_has_no_program_for_it_until_another_start(syste
     for said, runs in (({"WEFT_TRAFFIC": "0"}, 0), ({}, 1), ({"WEFT_TRAFFIC": "true"}, 1)):
         choose_traffic(system, said)
         assert [program.name for program in programs(system)].count("traffic") == runs
+
+
+def test_traffic_starts_when_nothing_is_being_built_any_more(system: System) -> None:
+    remember(system, {})
+    nobody: Any = None
+    launch = _Launch(system, nobody, nobody, SimpleNamespace(pending=["loki"]))  # type: ignore[arg-type]
+    assert {one.name for one in launch._due({"loki"})} == {*NAMES} - {"traffic"}
+    assert {one.name for one in launch._due(set())} == {*NAMES}
 
 
 def test_each_service_gets_its_own_secrets_and_no_others(system: System) -> None:
