@@ -68,7 +68,8 @@ def own_system(
     home = Path(tempfile.mkdtemp(prefix="weft-test-"))
     home.chmod(0o755)  # PostgreSQL runs as another user there
     base = free_port_base() if port_base is None else port_base
-    own = {"WEFT_HOME": str(home), "WEFT_PORT_BASE": str(base), **(settings or {})}
+    own = {"WEFT_HOME": str(home), "WEFT_PORT_BASE": str(base), "WEFT_TRAFFIC": "0"}
+    own |= settings or {}
     system = System({**os.environ, **own})
     try:
         with _up(system, whole=whole):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 
 from tests.end_to_end.outside import Running
 
@@ -13,9 +12,7 @@ QUERY = "sum by (outcome) (weft_orders_total)"
 def test_the_tour_takes_a_new_user_through_an_order_its_trace_its_logs_and_its_metrics(
     system: Running,
 ) -> None:
-    began = time.monotonic()
     done = system.weft("tour", seconds=110)
-    seconds = time.monotonic() - began
     assert done.returncode == 0, done.stdout + done.stderr
     chapters = re.split(r"^\d/5  ", done.stdout, flags=re.MULTILINE)
     assert len(chapters) == 6
@@ -37,7 +34,6 @@ def test_the_tour_takes_a_new_user_through_an_order_its_trace_its_logs_and_its_m
     assert re.search(r"\d\.\d{3} s from acceptance to end", metrics)
     assert "Enter" not in done.stdout
     assert "again: " in end
-    assert seconds < 60
 
     asked = system.weft("trace", placed[1], "--json")
     assert json.loads(asked.stdout)["trace_id"] == named[1]

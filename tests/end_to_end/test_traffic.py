@@ -78,6 +78,7 @@ async def of_every_kind(door: Door) -> list[dict[str, Any]] | None:
 
 
 @pytest.mark.alone
+@pytest.mark.alone
 @pytest.mark.usefixtures("traffic")
 async def test_traffic_is_in_every_signal_and_in_no_business_metric_and_customers_cannot_join_it(
     backends: Backends, caller: Caller
