@@ -70,6 +70,7 @@ EXPECTED: Mapping[str, Expected] = {
     ".venv/bin/weft logs": Expected("orders-0", follows=True),
     ".venv/bin/weft scale": Expected("2 ready"),
     ".venv/bin/weft run": Expected("listens on", serves=True),
+    ".venv/bin/weft dead-letters list": Expected(""),
     'eval "$(.venv/bin/weft env)"': Expected(""),
     "curl -i -X POST http://127.0.0.1:8120": Expected(r"202 Accepted[\s\S]*Hello, World!"),
 }
