@@ -24,11 +24,13 @@ def test_every_command_that_readme_calls_exists() -> None:
         assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
 
 
-def test_whoever_follows_readme_knows_what_each_of_its_commands_has_to_print() -> None:
+def test_whoever_follows_readme_begins_with_a_start_and_takes_every_command() -> None:
     follower = runpy.run_path(str(ROOT / "docs" / "follow_readme.py"))
     commands = [command for _, block in follower["blocks"](README) for command in block]
-    assert len(commands) > 15
-    assert [command for command in commands if follower["expectation"](command) is None] == []
+    assert commands[0] == "make up"
+    assert set(re.findall(r"^\.venv/bin/weft [a-z-]+", README, re.MULTILINE)) == {
+        " ".join(command.split()[:2]) for command in commands if command.startswith(".venv")
+    }
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
