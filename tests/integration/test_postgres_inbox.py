@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 from uuid import UUID
 
@@ -217,6 +217,48 @@ async def test_messages_that_share_a_transaction_keep_their_traces_and_causes(
     assert [seen[one.id] for one in messages] == [1, 2, 3, 4, 5, 6]
     rows = await db.fetch("SELECT meta->>'cause' AS cause FROM weft.events ORDER BY stream")
     assert [row["cause"] for row in rows] == [one.id for one in messages]
+
+
+def many(calls: list[list[int]], wrong: int | None = None) -> Handlers:
+    """A handler that takes all messages in hand and notes each call."""
+    registry = Handlers()
+
+    @registry.on_many(Add)
+    async def add(tx: Transaction, messages: Sequence[tuple[Add, Incoming]]) -> None:
+        numbers = [message.n for message, _ in messages]
+        calls.append(numbers)
+        if wrong in numbers:
+            raise RuntimeError
+        await tx.execute("INSERT INTO sums SELECT unnest($1::int[])", numbers)
+
+    return registry
+
+
+async def test_messages_in_hand_at_the_same_time_go_to_one_call_each_once(db: Database) -> None:
+    calls: list[list[int]] = []
+    handle = exactly_once(db, "sums", many(calls))
+    messages = [incoming(b'{"n":%d}' % n) for n in range(10)]
+    outcomes = await asyncio.gather(*(handle(one) for one in [*messages, *messages]))
+    assert sorted(outcomes) == ["duplicate"] * 10 + ["processed"] * 10
+    assert len(calls) < 10
+    assert sorted(n for numbers in calls for n in numbers) == list(range(10))
+    rows = await db.fetch("SELECT n FROM sums ORDER BY n")
+    assert [row["n"] for row in rows] == list(range(10))
+
+
+async def test_a_message_that_fails_among_many_fails_alone(db: Database) -> None:
+    handle = exactly_once(db, "sums", many([], wrong=3))
+    messages = [incoming(b'{"n":%d}' % n) for n in range(6)]
+    outcomes = await asyncio.gather(*(handle(one) for one in messages), return_exceptions=True)
+    assert [isinstance(one, RuntimeError) for one in outcomes] == [n == 3 for n in range(6)]
+    rows = await db.fetch("SELECT n FROM sums ORDER BY n")
+    assert [row["n"] for row in rows] == [0, 1, 2, 4, 5]
+
+
+async def test_one_message_alone_reaches_a_handler_that_takes_many(db: Database) -> None:
+    calls: list[list[int]] = []
+    assert await exactly_once(db, "sums", many(calls))(incoming()) == "processed"
+    assert calls == [[1]]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"n":"x"}', b"\xff", b"[" * 100_000])

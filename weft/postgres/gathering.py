@@ -22,14 +22,25 @@ class Delivery:
     ) -> None:
         self.incoming = incoming
         self.identity = identity
+        self.handler = handler
         self._message = message
-        self._handler = handler
         self._context: Context | None = None
         self.fresh: asyncio.Future[bool] | None = None
 
     async def run(self, tx: Transaction) -> None:
         """Handle the message in `tx`; its statements belong to its own trace."""
-        work = self._handler.function(tx, self._message, self.incoming)
+        if self.handler.many:
+            await self.run_for(tx, [self])
+            return
+        tx.cause = self.incoming.id
+        await self._do(self.handler.function(tx, self._message, self.incoming))
+
+    async def run_for(self, tx: Transaction, group: Sequence["Delivery"]) -> None:
+        """Handle `group` at once, in this delivery's trace; its handler takes many."""
+        tx.cause = None
+        await self._do(self.handler.function(tx, [(one._message, one.incoming) for one in group]))  # noqa: SLF001 - of this class
+
+    async def _do(self, work: Awaitable[None]) -> None:
         if self._context is None:
             await work
         else:

@@ -1,7 +1,7 @@
 """The inbox: a message's effect and its identity are committed together, so it has one effect."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from weft.postgres.database import Database
 from weft.postgres.errors import IdentityOutOfRange, TransactionConflict
 from weft.postgres.gathering import Delivery, Gathering
 from weft.postgres.handlers import Handlers
-from weft.postgres.transaction import Opening
+from weft.postgres.transaction import Opening, Transaction
 
 Outcome = Literal["processed", "duplicate"]
 
@@ -81,12 +81,7 @@ class _Inbox:
             async with self._db.transaction() as tx:
                 rows = await tx.fetch(_RECORD, [one.identity for one in deliveries], self._consumer)
                 fresh = {row["message_id"] for row in rows}
-                to_handle = set(fresh)
-                for delivery in deliveries:
-                    if delivery.identity in to_handle:
-                        to_handle.remove(delivery.identity)
-                        tx.cause = delivery.incoming.id
-                        await delivery.run(tx)
+                await _run(tx, [one for one in _first_of_each(deliveries) if one.identity in fresh])
                 return fresh
         except asyncpg.CheckViolationError as error:
             if error.table_name != "inbox" or error.constraint_name is not None:
@@ -98,11 +93,30 @@ class _Inbox:
         """The same for one message, with BEGIN and the inbox in one round trip."""
         sql = _RECORD_ONE.format(identity=f"'{delivery.identity}'", consumer=self._literal)
         opening = Opening(sql, _RECORD_ONE_TOLD)
-        async with self._db.transaction(cause=delivery.incoming.id, opening=opening) as tx:
+        async with self._db.transaction(opening=opening) as tx:
             if tx.opened != _RECORDED:
                 return set()
             await delivery.run(tx)
             return {delivery.identity}
+
+
+def _first_of_each(deliveries: Sequence[Delivery]) -> Iterable[Delivery]:
+    first: dict[UUID, Delivery] = {}
+    for delivery in deliveries:
+        first.setdefault(delivery.identity, delivery)
+    return first.values()
+
+
+async def _run(tx: Transaction, deliveries: Iterable[Delivery]) -> None:
+    """Handle each: one by one, or all of a kind at once where the handler takes many."""
+    groups: dict[str, list[Delivery]] = {}
+    for delivery in deliveries:
+        if delivery.handler.many:
+            groups.setdefault(delivery.incoming.type, []).append(delivery)
+        else:
+            await delivery.run(tx)
+    for group in groups.values():
+        await group[0].run_for(tx, group)
 
 
 def _unknown(incoming: Incoming, handlers: Handlers) -> Outcome:

@@ -48,10 +48,24 @@ BENCH: Final = Bench(
             subject=f"{_HERE}.chassis:together",
             telemetry=True,
         ),
+        Variant(
+            name="many_quiet",
+            about="Weft, exactly once, all that are in hand go to one call of the handler "
+            "(`on_many`), which inserts them by one statement; telemetry off",
+            subject=f"{_HERE}.chassis:many",
+        ),
+        Variant(
+            name="many",
+            about="the same, all three signals exported",
+            subject=f"{_HERE}.chassis:many",
+            telemetry=True,
+        ),
     ),
     goals=(
         Goal(variant="weft_quiet", metric="per_second", beside="transaction", bound=0.8),
         Goal(variant="together_quiet", metric="per_second", beside="transaction", bound=3.0),
+        Goal(variant="many_quiet", metric="per_second", beside="transaction", bound=3.0),
     ),
     needs=("rabbitmq", "postgres"),
+    seconds=3.0,
 )

@@ -1,10 +1,19 @@
 """Weft's consumer with its inbox."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from benchmarks.bench import chassis
-from benchmarks.bench.consume.job import CONCURRENCY, INSERT, PREFETCH, QUEUE, SCHEMA, Made, filled
+from benchmarks.bench.consume.job import (
+    CONCURRENCY,
+    INSERT,
+    INSERT_MANY,
+    PREFETCH,
+    QUEUE,
+    SCHEMA,
+    Made,
+    filled,
+)
 from benchmarks.bench.subject import Meter, Place
 from weft.messaging import Consumer, Incoming
 from weft.postgres import Handlers, Transaction
@@ -14,31 +23,50 @@ from weft.postgres.inbox import Outcome, exactly_once
 @asynccontextmanager
 async def singly(place: Place, meter: Meter) -> AsyncIterator[None]:
     """Handle each message in a transaction of its own."""
-    async with _consuming(place, meter, together=False, concurrency=CONCURRENCY, messages=20_000):
+    async with _consuming(place, meter, _one_by_one(), CONCURRENCY, messages=12_800):
         yield
 
 
 @asynccontextmanager
 async def together(place: Place, meter: Meter) -> AsyncIterator[None]:
     """Handle those in hand at the same time in one transaction."""
-    async with _consuming(place, meter, together=True, concurrency=PREFETCH, messages=50_000):
+    async with _consuming(place, meter, _one_by_one(together=True), PREFETCH, messages=30_720):
         yield
 
 
 @asynccontextmanager
-async def _consuming(
-    place: Place, meter: Meter, *, together: bool, concurrency: int, messages: int
-) -> AsyncIterator[None]:
+async def many(place: Place, meter: Meter) -> AsyncIterator[None]:
+    """Handle those in hand at the same time by one statement."""
+    take = Handlers()
+
+    @take.on_many(Made)
+    async def made(tx: Transaction, messages: Sequence[tuple[Made, Incoming]]) -> None:
+        names = [message.name for message, _ in messages]
+        amounts = [message.amount for message, _ in messages]
+        await tx.execute(INSERT_MANY, names, amounts)
+
+    async with _consuming(place, meter, take, PREFETCH, messages=40_960):
+        yield
+
+
+def _one_by_one(*, together: bool = False) -> Handlers:
     take = Handlers()
 
     @take.on(Made, together=together)
     async def made(tx: Transaction, message: Made, _: Incoming) -> None:
         await tx.execute(INSERT, message.name, message.amount)
 
+    return take
+
+
+@asynccontextmanager
+async def _consuming(
+    place: Place, meter: Meter, take: Handlers, concurrency: int, *, messages: int
+) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         await enter(chassis.telemetry())
-        broker = await enter(filled(place, messages))
+        broker = await enter(filled(place, meter, messages))
         db = await enter(chassis.database(place, SCHEMA))
         handle = exactly_once(db, QUEUE, take)
 

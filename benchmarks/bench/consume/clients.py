@@ -20,7 +20,7 @@ async def ack_only(place: Place, meter: Meter) -> AsyncIterator[None]:
         async with message.process():
             meter.units += 1
 
-    async with filled(place, 80_000):
+    async with filled(place, meter, 51_200):
         connection = await aio_pika.connect(place.broker)
         async with connection, connection.channel() as channel:
             await channel.set_qos(prefetch_count=PREFETCH)
@@ -32,7 +32,7 @@ async def ack_only(place: Place, meter: Meter) -> AsyncIterator[None]:
 async def transaction(place: Place, meter: Meter) -> AsyncIterator[None]:
     """Insert a row in a transaction, and acknowledge the message after it."""
     async with (
-        filled(place, 20_000),
+        filled(place, meter, 12_800),
         asyncpg.create_pool(
             place.database, min_size=POOL, max_size=POOL, reset=_nothing_to_reset
         ) as pool,

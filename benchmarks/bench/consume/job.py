@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import ClassVar, Final
 
 from benchmarks.bench import chassis
-from benchmarks.bench.subject import Place
+from benchmarks.bench.subject import Meter, Place
 from weft.messaging import Broker, Event, Outgoing, Publisher, ServiceTopology, outgoing
 
 PREFETCH: Final = 64
@@ -19,6 +19,10 @@ _TABLE: Final = (
 )
 SCHEMA: Final = [_TABLE]
 INSERT: Final = "INSERT INTO effects (name, amount) VALUES ($1, $2)"
+INSERT_MANY: Final = (
+    "INSERT INTO effects (name, amount) SELECT name, amount"
+    " FROM unnest($1::text[], $2::int[]) AS m(name, amount)"
+)
 _TOPOLOGY: Final = ServiceTopology(service=chassis.SERVICE, events=[TYPE], max_length=10_000_000)
 _BATCH: Final = 256
 _TRACE: Final = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
@@ -34,8 +38,8 @@ class Made(Event, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def filled(place: Place, messages: int) -> AsyncIterator[Broker]:
-    """Connect as a service does, with so many messages in its queue."""
+async def filled(place: Place, meter: Meter, messages: int) -> AsyncIterator[Broker]:
+    """Connect as a service does, with so many messages in its queue: more than will be used."""
     async with chassis.broker(place, _TOPOLOGY) as broker:
         publisher = Publisher(broker)
         for start in range(0, messages, _BATCH):
@@ -44,6 +48,8 @@ async def filled(place: Place, messages: int) -> AsyncIterator[Broker]:
             if bad := [one for one in outcomes if one is not None]:
                 raise bad[0]
         yield broker
+        if meter.units >= messages:
+            raise ValueError("the queue was empty before the end")
 
 
 def _message(number: int) -> Outgoing:
