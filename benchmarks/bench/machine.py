@@ -12,14 +12,15 @@ _LIBRARIES: Final = ("aio-pika", "aiormq", "aiohttp", "asyncpg", "uvloop", "open
 
 
 def described(servers: Mapping[str, str]) -> str:
-    """Return one line: cores, CPU, Python, libraries, and the versions of `servers`."""
+    """Return one line: cores, CPU, how busy it is, and the versions, also those of `servers`."""
     known = {
         platform.python_implementation(): platform.python_version(),
         **{name: version(name) for name in _LIBRARIES},
         **servers,
     }
     versions = ", ".join(f"{name} {number}" for name, number in known.items())
-    return f"{os.cpu_count()} cores, {_cpu()}, {platform.system()}; {versions}"
+    load = f"load average {os.getloadavg()[1]:.1f} at the end"
+    return f"{os.cpu_count()} cores, {_cpu()}, {platform.system()}, {load}; {versions}"
 
 
 def _cpu() -> str:

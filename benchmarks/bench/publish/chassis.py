@@ -14,7 +14,7 @@ from weft.postgres.relay import Relay
 
 _BATCHES: Final = 4
 """Batches at a time: the next is on its way while the broker confirms the one before."""
-_ROWS: Final = 200_000
+_ROWS: Final = 60_000
 _KEYS: Final = 10_000
 _TOPOLOGY: Final = ServiceTopology(service=chassis.SERVICE, events=[TYPE], max_length=MOST)
 _FILL: Final = (
