@@ -17,6 +17,7 @@ _JARS: Final = ROOT / "build" / "bench" / "perf-test"
 _POM: Final = Path(__file__).with_name("pom.xml")
 _LINE: Final = re.compile(rb"time ([0-9.]+) s, .*confirmed: ([0-9]+) msg/s")
 _END_SECONDS: Final = 10.0
+_START_SECONDS: Final = 60.0
 _WARM_SECONDS: Final = 4.0
 """Until its hot paths are compiled."""
 
@@ -42,6 +43,9 @@ async def perf_test(place: Place, meter: Meter) -> AsyncIterator[None]:
     )
     try:
         async with working(_read(process, meter)):
+            async with asyncio.timeout(_START_SECONDS):
+                while not meter.units:  # noqa: ASYNC110 - lines come once a second
+                    await asyncio.sleep(0.1)
             await asyncio.sleep(_WARM_SECONDS)
             yield
     finally:
