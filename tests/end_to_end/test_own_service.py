@@ -196,28 +196,50 @@ async def test_its_metrics_are_in_prometheus(hello: Own, backends: Backends, met
     await eventually(there, metric)
 
 
-async def test_a_poison_message_is_a_dead_letter_and_stops_nobody(
-    hello: Own, backends: Backends
-) -> None:
-    credentials = backends.system.credentials
-    broker = await aio_pika.connect(credentials.broker_url("weft_admin", VHOST))
+async def poison(backends: Backends, trace_id: str) -> str:
+    """Send hello what it cannot read, with a secret in it; return the message's identity."""
+    broker = await aio_pika.connect(backends.system.credentials.broker_url("weft_admin", VHOST))
     identity = uuid7()
     async with broker:
         channel = await broker.channel()
         events = await channel.get_exchange("weft.events", ensure=False)
-        poison = aio_pika.Message(b'{"name": 7}', message_id=identity, type="hello.greeted.v1")
-        await events.publish(poison, "hello.greeted")
+        message = aio_pika.Message(
+            b'{"name": 7, "token": "tok_hello"}',
+            message_id=identity,
+            type="hello.greeted.v1",
+            headers={"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"},
+        )
+        await events.publish(message, "hello.greeted")
+    return identity
 
-    async def dead() -> dict[str, Any] | None:
+
+async def letters(system: Running, *arguments: str) -> str:
+    """Run `weft dead-letters`; return what it printed."""
+    done = await asyncio.to_thread(system.weft, "dead-letters", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def shown(system: Running, identity: str) -> dict[str, Any] | None:
+    """The dead letter as `show` has it, once it is there."""
+    done = await asyncio.to_thread(system.weft, "dead-letters", "show", identity, "--json")
+    found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+    return found[0] if found else None
+
+
+async def test_a_poison_message_is_a_dead_letter_and_stops_nobody(
+    hello: Own, backends: Backends
+) -> None:
+    identity = await poison(backends, secrets.token_hex(16))
+    management = backends.system.credentials.management_url()
+
+    async def dead() -> bool:
         path = f"/api/queues/{VHOST}/hello.events.dead/get"
         ask = {"count": 100, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        async with backends.session.post(credentials.management_url() + path, json=ask) as answer:
-            letters = await answer.json()
-        matching = (one for one in letters if one["properties"].get("message_id") == identity)
-        return next(matching, None)
+        async with backends.session.post(management + path, json=ask) as answer:
+            return identity in await answer.text()
 
-    letter = await eventually(dead, "the dead letter")
-    assert json.loads(letter["payload"]) == {"name": 7}
+    await eventually(dead, "the dead letter")
     name = somebody()
     await greet(backends, hello, name)
 
@@ -225,6 +247,42 @@ async def test_a_poison_message_is_a_dead_letter_and_stops_nobody(
         return await counted(backends, hello, name) == 1
 
     await eventually(handled, "the next message")
+
+
+@pytest.mark.timeout(300)  # each `weft` is a process of its own
+async def test_an_operator_sees_replays_and_drops_its_dead_letters(
+    system: Running, hello: Own, backends: Backends
+) -> None:
+    del hello
+    trace_id = secrets.token_hex(16)
+    identity = await poison(backends, trace_id)
+    letter = await eventually(lambda: shown(system, identity), "the dead letter")
+    assert letter["body"] == '{"name":7,"token":"***"}'
+    assert (letter["queue"], letter["message_type"]) == ("hello.events", "hello.greeted.v1")
+    assert (letter["reason"], letter["attempts"], letter["replays"]) == ("unparsable", 1, 0)
+    assert letter["trace_id"] == trace_id
+
+    groups = json.loads(await letters(system, "list", "--queue", "hello.events", "--json"))
+    [group] = [one for one in groups if one["group"] == letter["group"]]
+    assert (group["queue"], group["error_type"]) == ("hello.events", "Unparsable")
+    assert group["count"] >= 1
+
+    assert "hello.events: 1 sent back" in await letters(system, "replay", identity)
+
+    async def traced() -> Trace | None:
+        trace = await backends.jaeger.trace(trace_id)
+        attempts = [one for one in trace.spans if one.name == handling] if trace else []
+        return trace if len(attempts) == 2 else None
+
+    handling = "process hello.events"
+    trace = await eventually(traced, "the trace with both attempts")
+    [sent] = [span for span in trace.spans if span.service == "operator"]
+    assert sent.name == "send hello.direct:hello.events"
+    assert [one.name for one in trace.spans if one.parent_id == sent.span_id] == [handling]
+
+    again = await eventually(lambda: shown(system, identity), "the letter that died again")
+    assert (again["trace_id"], again["replays"]) == (trace_id, 1)
+    assert "hello.events: 1 deleted" in await letters(system, "drop", identity, "--yes")
 
 
 async def test_it_may_not_touch_what_belongs_to_others(hello: Own, backends: Backends) -> None:
