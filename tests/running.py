@@ -91,6 +91,8 @@ def _up(system: System, *, whole: bool) -> Iterator[None]:
                 assert time.monotonic() < deadline, "the system did not start in time: see above"
                 time.sleep(0.2)
             assert process.returncode in (None, 0), "the system did not start: see above"
+            # What it still waits for must not make it stop what the test has begun to use.
+            process.kill()
             yield
         finally:
             process.terminate()

@@ -30,12 +30,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the system is stopped all the same
     logging.disable()  # the AMQP library tells of each connection that chaos has taken away
     with own_system(plan.settings, port_base=options.port_base, whole=False) as system:
-        outcome = asyncio.run(run(system, plan))
-        written = report.save(outcome, folder)
-        if not outcome.held:
-            _keep_logs(system, folder)
+        held = False
+        try:
+            outcome = asyncio.run(run(system, plan))
+            written, held = report.save(outcome, folder), outcome.held
+        finally:
+            if not held:
+                _keep_logs(system, folder)
     _say(f"{report.text(outcome)}\nreport: {written}")
-    return 0 if outcome.held else 1
+    return 0 if held else 1
 
 
 def _say(text: str) -> None:
