@@ -7,6 +7,8 @@ import pytest
 from weft.postgres.errors import MigrationError
 from weft.postgres.migrations import CHASSIS, Migration, migrations
 
+SERVICES = Path(__file__).resolve().parents[2] / "services"
+
 
 def test_files_are_taken_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for name in ("0010_last.sql", "0002_second.sql", "0001_first.sql"):
@@ -34,6 +36,12 @@ def test_a_changed_text_has_another_checksum() -> None:
 
 def test_the_chassis_numbers_its_files_without_gaps() -> None:
     numbers = [one.number for one in migrations(CHASSIS)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("folder", sorted(SERVICES.glob("*/schema")), ids=str)
+def test_each_service_numbers_its_files_without_gaps(folder: Path) -> None:
+    numbers = [one.number for one in migrations(folder)]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
