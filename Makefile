@@ -14,7 +14,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-TESTS := tests/unit tests/integration tests/end_to_end
+TESTS := tests/unit tests/integration tests/end_to_end tests/chaos
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 ONLY ?=
