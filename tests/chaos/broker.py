@@ -13,9 +13,11 @@ import aiormq
 from aiormq.abc import AbstractChannel
 from pamqp.commands import Basic
 
+from weft.messaging import talk
+
 VHOST: Final = "weft"
 PLANTED: Final = b"{ this is no JSON"
-LOST: Final = (aiormq.AMQPError, OSError, TimeoutError, aiohttp.ClientError)
+LOST: Final = (*talk.LOST, aiohttp.ClientError)
 
 
 class Rabbit:
