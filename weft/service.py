@@ -18,6 +18,7 @@ from weft.http import Authentication, HttpServer, Routes, specification
 from weft.settings import ServiceSettings, SettingsError
 from weft.telemetry import get_logger
 from weft.telemetry.console import Console
+from weft.telemetry.options import TelemetryOptions
 from weft.telemetry.setup import Telemetry
 
 if TYPE_CHECKING:
@@ -149,23 +150,34 @@ class Service:
         log.info("service stopped")
 
 
-def run(build: Callable[[Config], Service], settings_type: type[Config]) -> NoReturn:
-    """Load settings, build the service, run it to its end. Exit codes: 0, 1 failed, 2 settings."""
+def run(
+    build: Callable[[Config], Service],
+    settings_type: type[Config],
+    *,
+    telemetry: TelemetryOptions | None = None,
+) -> NoReturn:
+    """Load settings, build the service, run it to its end. Exit codes: 0, 1 failed, 2 settings.
+
+    `telemetry` is what the program brings along for it.
+    """
     try:
         settings = settings_type.load()
         service = build(settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    telemetry = Telemetry(
+    signals = Telemetry(
         service.name,
         version=service.version,
         instance=settings.instance,
         environment=settings.environment,
         console=Console(settings.console),
         level=settings.log_level,
+        engine=settings.telemetry,
+        spill=settings.spill_dir,
+        options=telemetry or TelemetryOptions(),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(service.run())
-    telemetry.shutdown(FLUSH_SECONDS)
+    signals.shutdown(FLUSH_SECONDS)
     sys.exit(code)

@@ -96,6 +96,10 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     console: Literal["auto", "text", "json", "off"] = "auto"
     """How log records are shown on standard error: text on a terminal, else JSON lines."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    telemetry: Literal["fast", "sdk"] = "fast"
+    """Which engine makes the signals: the chassis' own, or the plain OpenTelemetry SDK."""
+    spill_dir: Path | None = None
+    """Where spans and log records wait for the collector; without it in memory."""
 
 
 def _text(variable: str, environ: Mapping[str, str]) -> str | None:

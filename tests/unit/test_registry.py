@@ -16,11 +16,13 @@ NOT_TELEMETRY = re.compile(
     r"|weft\.(errors|settings)"  # modules
     r"|weft\.(edge|call)"  # keys of contexts
 )
+WITHOUT_BOUNDS = 3
 INSTRUMENTS = {
     "counter": "counter",
     "up_down_counter": "updowncounter",
     "histogram": "histogram",
     "gauge": "gauge",
+    "create_observable_counter": "counter",
 }
 
 
@@ -64,6 +66,9 @@ def _made() -> dict[str, tuple[str, str]]:
             name, unit = (a.value if isinstance(a, ast.Constant) else None for a in node.args[:2])
             if function in INSTRUMENTS and isinstance(name, str) and name.startswith("weft."):
                 made[name] = (INSTRUMENTS[function], str(unit))
+            if function == "Instrument" and isinstance(name, str) and name.startswith("weft."):
+                kind = "histogram" if len(node.args) > WITHOUT_BOUNDS else "counter"
+                made[name] = (kind, str(unit))
     return made
 
 

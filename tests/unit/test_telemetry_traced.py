@@ -57,7 +57,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(record, "_tracer", provider.get_tracer("weft"))
+    monkeypatch.setattr(record._engine, "_tracer", provider.get_tracer("weft"))
     yield exporter
     assert trace.get_current_span() is INVALID_SPAN, "a span was left current"
 

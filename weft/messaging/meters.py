@@ -1,10 +1,6 @@
 """What a consumer's state looks like from outside."""
 
-from weft.telemetry import counter, gauge
-
-messages = counter(
-    "weft.consumer.messages", "{message}", "Messages that a consumer is done with, by outcome."
-)
+from weft.telemetry import gauge, record
 
 OUTCOMES = ("processed", "duplicate", "retried", "dead")
 
@@ -42,12 +38,13 @@ class Meters:
     """The gauges of one queue's consumer in this process."""
 
     def __init__(self, queue: str) -> None:
+        self._queue = queue
         self._labels: _Labels = (("queue", queue),)
 
     def limits(self, *, prefetch: int, concurrency: int) -> None:
         """Note the bounds of messages held and in hand."""
         for outcome in OUTCOMES:  # so that a rate of what never happened yet is 0, and not absent
-            messages.add(0, {**dict(self._labels), "outcome": outcome})
+            record.nothing_consumed(self._queue, outcome)
         _prefetch[self._labels] = prefetch
         _concurrency[self._labels] = concurrency
         self.in_flight(0)

@@ -12,7 +12,6 @@ from weft.messaging.backoff import Backoff
 from weft.messaging.delivery import carrier, check, received
 from weft.messaging.errors import Rejected, Unparsable, Unroutable
 from weft.messaging.message import Incoming, Outgoing
-from weft.messaging.meters import messages
 from weft.messaging.publisher import Publisher
 from weft.messaging.session import Session
 from weft.messaging.topology import QueueSpec
@@ -159,7 +158,6 @@ class Processing:
         self, session: Session, delivered: DeliveredMessage, call: ProcessCall, incoming: Incoming
     ) -> None:
         name = self._queue.name
-        messages.add(1, {"queue": name, "outcome": call.outcome})
         if session.alive and delivered.delivery_tag is not None:
             settlement = record.settle(
                 queue=name, message_id=incoming.id, operation="ack", parent=call

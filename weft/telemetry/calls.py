@@ -10,16 +10,19 @@ from typing import Any, ClassVar, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace import Span
 
-from weft.telemetry import instruments, log
-from weft.telemetry.context import carrier_of
+from weft.telemetry import conventions, instruments
+from weft.telemetry.context import OWNER, carrier_of
+from weft.telemetry.engine import Engine, Facts, Said, Sink
+from weft.telemetry.labels import Labels
 
-_OWNER = otel_context.create_key("weft.call")
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
-
-Facts = dict[str, Any]
+_SERVED = Said("INFO", "weft.http.server", "request served")
+_NOT_SERVED = Said("ERROR", "weft.http.server", "request served")
+_PROCESSED = Said("INFO", "weft.messaging.consumer", "message processed")
+_NOT_PROCESSED = Said("ERROR", "weft.messaging.consumer", "message processed")
 
 
 def span_name(*parts: str) -> str:
@@ -30,61 +33,50 @@ def span_name(*parts: str) -> str:
 class Call(ABC):
     """One thing in progress. `error` at its end is the exception that ended it, if one did."""
 
-    __slots__ = ("_began", "_ctx", "_ended", "_facts", "_span", "_token")
+    __slots__ = ("_began", "_engine", "_token", "context", "ended", "facts", "seconds", "span")
 
     tells: ClassVar[bool] = False
     """Whether a canonical log line tells of this call."""
 
-    def __init__(self, span: Span, ctx: Context, *, attach: bool) -> None:
-        self._span = span
-        self._ctx = ctx = otel_context.set_value(_OWNER, self, ctx) if self.tells else ctx
-        self._facts: Facts = {}
-        self._ended = False
+    def __init__(self, engine: Engine, span: Span, ctx: Context, *, attach: bool) -> None:
+        self._engine = engine
+        self.span = span
+        if self.tells:
+            ctx = Context({**ctx, OWNER: self})
+        self.context = ctx
+        self.facts: Facts = {}
+        self.ended = False
         self._token: Token[Context] | None = otel_context.attach(ctx) if attach else None
         self._began = time.perf_counter()
 
     def set(self, key: str, value: Any) -> None:
         """Add a fact: an attribute of the span, and of the canonical log line if there is one."""
-        self._facts[key] = value
+        if not self.ended:
+            self.facts[key] = value
 
     @property
     def trace_id(self) -> str:
         """32 hex digits, also where the trace is not sampled."""
-        return f"{self._span.get_span_context().trace_id:032x}"
+        return f"{self.span.get_span_context().trace_id:032x}"
 
     @property
     def carrier(self) -> dict[str, str]:
         """The headers that carry this call's context on."""
-        return carrier_of(self._ctx)
+        return carrier_of(self.context)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the call; further ends count for nothing."""
-        if self._ended:
+        if self.ended:
             return
-        self._ended = True
-        seconds = time.perf_counter() - self._began
+        self.ended = True
+        self.seconds = time.perf_counter() - self._began
         if self._token is not None:
             otel_context.detach(self._token)
-        self._finish(seconds, error)
-        self._span.end()
+        self._engine.finish(self, error)
 
     @abstractmethod
-    def _finish(self, seconds: float, error: BaseException | None) -> None:
-        """Make the signals, with the span still open."""
-
-    def _mark(self, error: BaseException | None, error_type: str | None = None) -> None:
-        """Put facts and failure on the span."""
-        span = self._span
-        if not span.is_recording():
-            return
-        span.set_attributes({key: value for key, value in self._facts.items() if value is not None})
-        kind = error_type or (type(error).__qualname__ if error is not None else None)
-        if kind is None:
-            return
-        span.set_attribute("error.type", kind)
-        span.set_status(Status(StatusCode.ERROR))
-        if error is not None:
-            span.record_exception(error)
+    def report(self, sink: Sink, error: BaseException | None) -> None:
+        """Tell `sink` what became of the call. Its attributes do not change any more."""
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +92,7 @@ class Call(ABC):
 
 def fact(key: str, value: Any) -> None:
     """Add a fact to the request or message in hand: to its span and its canonical log line."""
-    call = otel_context.get_value(_OWNER)
+    call = otel_context.get_value(OWNER)
     if isinstance(call, Call):
         call.set(key, value)
 
@@ -110,9 +102,9 @@ class ServerCall(Call):
 
     tells = True
     __slots__ = (
-        "_labels",
         "_method",
         "_path",
+        "_scheme",
         "_traced",
         "request_bytes",
         "response_bytes",
@@ -121,114 +113,106 @@ class ServerCall(Call):
     )
 
     def __init__(
-        self, span: Span, ctx: Context, method: str, path: str, scheme: str, *, traced: bool
+        self,
+        engine: Engine,
+        span: Span,
+        ctx: Context,
+        method: str,
+        path: str,
+        scheme: str,
+        *,
+        traced: bool,
     ) -> None:
-        super().__init__(span, ctx, attach=True)
+        super().__init__(engine, span, ctx, attach=True)
         self._method = method
         self._path = path
+        self._scheme = scheme
         self._traced = traced
-        self._labels: Facts = {"http.request.method": method, "url.scheme": scheme}
         self.route = ""
         self.status = 0
         self.request_bytes = 0
         self.response_bytes = 0
 
-    def _finish(self, seconds: float, error: BaseException | None) -> None:
-        labels = self._labels
-        if self.route:
-            labels["http.route"] = self.route
-        if self.status:
-            labels["http.response.status_code"] = self.status
-        failure = _failure_of(self.status, _SERVER_ERROR, error)
-        if failure:
-            labels["error.type"] = failure
-        instruments.http_server_duration.record(seconds, labels, context=self._ctx)
+    def report(self, sink: Sink, error: BaseException | None) -> None:
+        """A point of the duration and, unless it is an untraced success, a span and a line."""
+        status, route = self.status, self.route
+        failure = _failure_of(status, _SERVER_ERROR, error)
+        labels = conventions.http_server(self._method, self._scheme, route, status, failure)
+        sink.measure(instruments.http_server_duration, self.seconds, labels, self)
         if not self._traced and not failure:
             return
-        self._span.update_name(span_name(self._method, self.route))
-        self._facts.update(
-            labels,
-            **{
-                "http.request.body.size": self.request_bytes,
-                "http.response.body.size": self.response_bytes,
-            },
-        )
-        self._mark(error, failure)
-        facts = {"url.path": self._path, "duration": seconds, **self._facts}
-        level = "ERROR" if failure else "INFO"
-        log.emit(level, "weft.http.server", "request served", facts, exc=error, ctx=self._ctx)
+        facts = self.facts
+        facts["url.path"] = self._path
+        facts["http.request.body.size"] = self.request_bytes
+        facts["http.response.body.size"] = self.response_bytes
+        name = f"{self._method} {route}" if route else self._method
+        sink.tell(self, name, labels, failure, error, _NOT_SERVED if failure else _SERVED)
 
 
 class ClientCall(Call):
     """One try of an HTTP request. Set `status`."""
 
-    __slots__ = ("_labels", "status")
+    __slots__ = ("_far", "status")
 
-    def __init__(self, span: Span, ctx: Context, labels: Facts) -> None:
-        super().__init__(span, ctx, attach=True)
-        self._labels = labels
+    def __init__(
+        self, engine: Engine, span: Span, ctx: Context, method: str, host: str, port: int
+    ) -> None:
+        super().__init__(engine, span, ctx, attach=True)
+        self._far = (method, host, port)
         self.status = 0
 
-    def _finish(self, seconds: float, error: BaseException | None) -> None:
-        labels = self._labels
-        if self.status:
-            labels["http.response.status_code"] = self.status
+    def report(self, sink: Sink, error: BaseException | None) -> None:
+        """A point of the duration, and a span."""
         failure = _failure_of(self.status, _CLIENT_ERROR, error)
-        if failure:
-            labels["error.type"] = failure
-        instruments.http_client_duration.record(seconds, labels, context=self._ctx)
-        self._facts.update(labels)
-        self._mark(error, failure)
+        labels = conventions.http_client(*self._far, self.status, failure)
+        sink.measure(instruments.http_client_duration, self.seconds, labels, self)
+        sink.tell(self, None, labels, failure, error)
 
 
 class MessagingCall(Call):
     """A message sent or settled."""
 
-    __slots__ = ("_labels", "_sent")
+    __slots__ = ("_destination", "_operation")
 
-    def __init__(self, span: Span, ctx: Context, labels: Facts, *, sent: bool) -> None:
-        super().__init__(span, ctx, attach=False)
-        self._labels = labels
-        self._sent = sent
+    def __init__(
+        self, engine: Engine, span: Span, ctx: Context, operation: str, destination: str
+    ) -> None:
+        super().__init__(engine, span, ctx, attach=False)
+        self._operation = operation
+        self._destination = destination
 
-    def _finish(self, seconds: float, error: BaseException | None) -> None:
-        if error is not None:
-            self._labels["error.type"] = type(error).__qualname__
-        instruments.messaging_operation_duration.record(seconds, self._labels, context=self._ctx)
-        if self._sent:
-            instruments.messaging_sent.add(1, self._labels, context=self._ctx)
-        self._mark(error)
+    def report(self, sink: Sink, error: BaseException | None) -> None:
+        """A point of the duration, a count of what was sent, and a span."""
+        failure = None if error is None else type(error).__qualname__
+        labels = conventions.messaging(self._operation, self._destination, failure)
+        sink.measure(instruments.messaging_operation_duration, self.seconds, labels, self)
+        if self._operation == "send":
+            sink.measure(instruments.messaging_sent, 1, labels, self)
+        sink.tell(self, None, labels, failure, error)
 
 
 class ProcessCall(Call):
     """A message in a handler's hands. Set `outcome`: processed, duplicate, retried or dead."""
 
     tells = True
-    __slots__ = ("_labels", "outcome")
+    __slots__ = ("_queue", "outcome")
 
-    def __init__(self, span: Span, ctx: Context, labels: Facts) -> None:
-        super().__init__(span, ctx, attach=True)
-        self._labels = labels
+    def __init__(self, engine: Engine, span: Span, ctx: Context, queue: str) -> None:
+        super().__init__(engine, span, ctx, attach=True)
+        self._queue = queue
         self.outcome = ""
 
-    @property
-    def context(self) -> Context:
-        """What a settlement of this message is a child of."""
-        return self._ctx
-
-    def _finish(self, seconds: float, error: BaseException | None) -> None:
-        if error is not None:
-            self._labels["error.type"] = type(error).__qualname__
-        instruments.messaging_process_duration.record(seconds, self._labels, context=self._ctx)
-        instruments.messaging_consumed.add(1, self._labels, context=self._ctx)
+    def report(self, sink: Sink, error: BaseException | None) -> None:
+        """A point of the duration, a count of what was consumed, a span and a line."""
+        failure = None if error is None else type(error).__qualname__
+        labels = conventions.messaging("process", self._queue, failure)
+        sink.measure(instruments.messaging_process_duration, self.seconds, labels, self)
+        sink.measure(instruments.messaging_consumed, 1, labels, self)
         if self.outcome:
-            self._facts["weft.message.outcome"] = self.outcome
-        self._mark(error)
-        facts = {**self._labels, "duration": seconds, **self._facts}
-        level = "ERROR" if error is not None else "INFO"
-        log.emit(
-            level, "weft.messaging.consumer", "message processed", facts, exc=error, ctx=self._ctx
-        )
+            done = conventions.consumed(self._queue, self.outcome)
+            sink.measure(instruments.consumer_messages, 1, done, self)
+            self.facts["weft.message.outcome"] = self.outcome
+        sink.tell(self, None, labels, failure, error, _NOT_PROCESSED if failure else _PROCESSED)
 
 
 class SqlCall(Call):
@@ -236,37 +220,48 @@ class SqlCall(Call):
 
     __slots__ = ("_labels",)
 
-    def __init__(self, span: Span, ctx: Context, labels: Facts) -> None:
-        super().__init__(span, ctx, attach=False)
+    def __init__(self, engine: Engine, span: Span, ctx: Context, labels: Labels) -> None:
+        super().__init__(engine, span, ctx, attach=False)
         self._labels = labels
 
-    def _finish(self, seconds: float, error: BaseException | None) -> None:
-        state = getattr(error, "sqlstate", None)
+    def report(self, sink: Sink, error: BaseException | None) -> None:
+        """A point of the duration, and a span where there is a trace."""
+        labels, failure = self._labels, None
         if error is not None:
-            self._labels["error.type"] = state or type(error).__qualname__
-        instruments.db_operation_duration.record(seconds, self._labels, context=self._ctx)
-        if state:
-            self._facts["db.response.status_code"] = state
-        self._mark(error, state)
+            state = getattr(error, "sqlstate", None)
+            failure = str(state or type(error).__qualname__)
+            labels = conventions.failed(labels, failure)
+            if state:
+                self.facts["db.response.status_code"] = state
+        sink.measure(instruments.db_operation_duration, self.seconds, labels, self)
+        sink.tell(self, None, labels, failure, error)
 
 
 class InternalCall(Call):
     """Work of the program itself. A cancellation is no failure, nor is an iterator left alone."""
 
-    __slots__ = ()
+    __slots__ = ("_labels",)
+
+    def __init__(
+        self, engine: Engine, span: Span, ctx: Context, labels: Labels, *, attach: bool
+    ) -> None:
+        super().__init__(engine, span, ctx, attach=attach)
+        self._labels = labels
 
     @contextmanager
     def current(self) -> Iterator[None]:
         """Make this call's context the current one, for work that is done step by step."""
-        token = otel_context.attach(self._ctx)
+        token = otel_context.attach(self.context)
         try:
             yield
         finally:
             otel_context.detach(token)
 
-    def _finish(self, seconds: float, error: BaseException | None) -> None:
-        del seconds
-        self._mark(error if isinstance(error, Exception) else None)
+    def report(self, sink: Sink, error: BaseException | None) -> None:
+        """A span."""
+        failed = error if isinstance(error, Exception) else None
+        failure = None if failed is None else type(failed).__qualname__
+        sink.tell(self, None, self._labels, failure, failed)
 
 
 def _failure_of(status: int, threshold: int, error: BaseException | None) -> str | None:

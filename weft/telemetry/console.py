@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TextIO
 
 import msgspec
-from opentelemetry import trace
-from opentelemetry.context import Context
 
 Style = Literal["auto", "text", "json", "off"]
 
@@ -25,6 +23,12 @@ class Line(NamedTuple):
     message: str
     facts: Mapping[str, Any]
     exc: BaseException | None
+    trace_id: int = 0
+
+    @property
+    def trace(self) -> str:
+        """The trace's 32 hex digits; empty outside any trace."""
+        return f"{self.trace_id:032x}" if self.trace_id else ""
 
     @property
     def when(self) -> datetime:
@@ -46,21 +50,24 @@ class Console:
         self._style = style
         self._stream = stream
 
-    def write(self, line: Line, ctx: Context) -> None:
-        """Write one record; a console that went away (a closed pipe) is nobody's problem."""
-        if self._style == "off":
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is written."""
+        return self._style != "off"
+
+    def write(self, *lines: Line) -> None:
+        """Write records at once; a console that went away (a closed pipe) is nobody's problem."""
+        if self._style == "off" or not lines:
             return
-        span = trace.get_current_span(ctx).get_span_context()
-        trace_id = f"{span.trace_id:032x}" if span.is_valid else ""
         render = _text if self._style == "text" else _json
         try:
-            self._stream.write(render(line, trace_id))
+            self._stream.write("".join(map(render, lines)))
             self._stream.flush()
         except (OSError, ValueError):
             self._style = "off"
 
 
-def _json(line: Line, trace_id: str) -> str:
+def _json(line: Line) -> str:
     record = {
         "time": line.when.isoformat(timespec="milliseconds"),
         "level": line.level,
@@ -68,16 +75,16 @@ def _json(line: Line, trace_id: str) -> str:
         "message": line.message,
         **line.facts,
     }
-    if trace_id:
-        record["trace_id"] = trace_id
+    if line.trace_id:
+        record["trace_id"] = line.trace
     if line.exc:
         record["exception"] = line.stack
     return _encode(record).decode() + "\n"
 
 
-def _text(line: Line, trace_id: str) -> str:
+def _text(line: Line) -> str:
     when = line.when.astimezone().strftime("%H:%M:%S.%f")[:-3]
     shown = " ".join(f"\033[2m{key}=\033[0m{value}" for key, value in line.facts.items())
-    tail = f" \033[2m{trace_id[:8]}\033[0m" if trace_id else ""
+    tail = f" \033[2m{line.trace[:8]}\033[0m" if line.trace_id else ""
     level = f"\033[{_COLOURS[line.level]}m{line.level:<7}\033[0m"
     return f"{when} {level} {line.name}: {line.message} {shown}{tail}\n{line.stack}"

@@ -5,7 +5,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -17,7 +16,6 @@ REFUSALS = 20
 """After so many refusals by a collector that does answer, the batch is at fault and is dropped."""
 
 PAUSE_MAX = 5.0
-Item = TypeVar("Item")
 
 
 class Collector:
@@ -28,6 +26,7 @@ class Collector:
         self._address = (parts.hostname or "127.0.0.1", parts.port or 4318)
         self._say = say
         self._away = False
+        self._full = False
         self._lock = threading.Lock()
         self.closing = threading.Event()
 
@@ -44,7 +43,7 @@ class Collector:
         with self._lock:
             if away == self._away:
                 return
-            self._away = away
+            self._away, self._full = away, False
         host, port = self._address
         level, message = (
             ("WARNING", "collector is away, telemetry is kept")
@@ -53,31 +52,38 @@ class Collector:
         )
         self._say(level, "weft.telemetry", message, {"server.address": host, "server.port": port})
 
-    def refused(self, batch: Sequence[Any]) -> None:
+    def refused(self, items: int) -> None:
         """Say that a batch was dropped since the collector does not take it."""
-        facts = {"weft.telemetry.items": len(batch)}
+        facts = {"weft.telemetry.items": items}
         self._say("ERROR", "weft.telemetry", "collector refused telemetry", facts)
 
+    def dropped(self, items: int) -> None:
+        """Say, the first time since the collector was last back, that there is no more room."""
+        with self._lock:
+            if self._full:
+                return
+            self._full = True
+        facts = {"weft.telemetry.items": items}
+        self._say("ERROR", "weft.telemetry", "no room for telemetry, it is dropped", facts)
 
-def _deliver(
-    collector: Collector,
-    export: Callable[[Sequence[Item]], object],
-    success: object,
-    batch: Sequence[Item],
-) -> bool:
-    """Export `batch` again until the collector took it, refuses it for good, or we close."""
+
+def deliver(collector: Collector, export: Callable[[], bool], items: int) -> bool | None:
+    """Call `export` until the collector takes the batch or (False) refuses it for good.
+
+    None if the process ends first.
+    """
     pause = 0.25
     refusals = 0
-    while export(batch) is not success:
+    while not export():
         if collector.answers():
             refusals += 1
         else:
             collector.note(away=True)
         if refusals >= REFUSALS:
-            collector.refused(batch)
+            collector.refused(items)
             return False
         if collector.closing.wait(pause * random.uniform(0.5, 1.0)):
-            return False
+            return None
         pause = min(pause * 2, PAUSE_MAX)
     collector.note(away=False)
     return True
@@ -93,7 +99,7 @@ class PatientSpanExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver `spans`; FAILURE only if they are refused for good or the process ends."""
         success = SpanExportResult.SUCCESS
-        taken = _deliver(self._collector, self._inner.export, success, spans)
+        taken = deliver(self._collector, lambda: self._inner.export(spans) is success, len(spans))
         return success if taken else SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -111,7 +117,7 @@ class PatientLogExporter(LogRecordExporter):
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Deliver `batch`; FAILURE only if it is refused for good or the process ends."""
         success = LogRecordExportResult.SUCCESS
-        taken = _deliver(self._collector, self._inner.export, success, batch)
+        taken = deliver(self._collector, lambda: self._inner.export(batch) is success, len(batch))
         return success if taken else LogRecordExportResult.FAILURE
 
     def shutdown(self) -> None:

@@ -5,26 +5,20 @@ OpenTelemetry logs API, and to the console for a person.
 """
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
 from opentelemetry.context import Context
 
-from weft.telemetry.console import Console, Line
+from weft.telemetry.console import Console
+from weft.telemetry.engine import Engine
 
-_SEVERITIES = {
-    "DEBUG": SeverityNumber.DEBUG,
-    "INFO": SeverityNumber.INFO,
-    "WARNING": SeverityNumber.WARN,
-    "ERROR": SeverityNumber.ERROR,
-    "CRITICAL": SeverityNumber.FATAL,
-}
 _LEVELS = logging.getLevelNamesMapping()
 _console = Console("off")
 _threshold = logging.INFO
+_engine: Engine
+_SEVERITIES = frozenset(("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 
 
 def configure(console: Console, level: str) -> None:
@@ -36,6 +30,22 @@ def configure(console: Console, level: str) -> None:
     root.handlers = [_FromLogging()]
     root.setLevel(max(_threshold, logging.WARNING))
     logging.captureWarnings(capture=True)
+
+
+def use(engine: Engine) -> None:
+    """Let `engine` send the records."""
+    global _engine  # noqa: PLW0603 - one process, one engine
+    _engine = engine
+
+
+def is_enabled(level: str) -> bool:
+    """Tell whether records of `level` are written."""
+    return _LEVELS[level] >= _threshold
+
+
+def console() -> Console:
+    """Return where records are shown to a person."""
+    return _console
 
 
 def emit(
@@ -51,21 +61,8 @@ def emit(
     if _LEVELS[level] < _threshold:
         return
     ctx = otel_context.get_current() if ctx is None else ctx
-    now = time.time_ns()
     facts = {key: value for key, value in facts.items() if value is not None}
-    get_logger_provider().get_logger(name).emit(
-        LogRecord(
-            timestamp=now,
-            observed_timestamp=now,
-            context=ctx,
-            severity_number=_SEVERITIES[level],
-            severity_text=level,
-            body=message,
-            attributes=facts,
-            exception=exc,
-        )
-    )
-    _console.write(Line(now, level, name, message, facts, exc), ctx)
+    _engine.log(level, name, message, facts, exc, ctx)
 
 
 class Log:

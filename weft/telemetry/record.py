@@ -7,17 +7,14 @@ conventions, stable for HTTP and databases, current for messaging.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace import Link, SpanKind
 
+from weft.telemetry import conventions, instruments, log
 from weft.telemetry.calls import (
     ClientCall,
-    Facts,
     InternalCall,
     MessagingCall,
     ProcessCall,
@@ -25,10 +22,22 @@ from weft.telemetry.calls import (
     SqlCall,
     span_name,
 )
-from weft.telemetry.context import Carrier, extract, extract_from_outside
-from weft.telemetry.statements import summary_of
+from weft.telemetry.context import Carrier, extract, extract_from_outside, is_traced
+from weft.telemetry.engine import Engine, Facts
+from weft.telemetry.labels import NONE
+from weft.telemetry.sdk import SdkEngine
 
-_tracer = trace.get_tracer("weft")
+_engine: Engine
+
+
+def use(engine: Engine) -> None:
+    """Let `engine` make the signals of all calls that begin from now on, and log records."""
+    global _engine  # noqa: PLW0603 - one process, one engine
+    _engine = engine
+    log.use(engine)
+
+
+use(SdkEngine())
 
 
 def http_server(
@@ -47,22 +56,19 @@ def http_server(
     `headers` may carry a trace; a caller who is not `trusted` gives only its trace id.
     `traced=False`: metrics alone, unless it fails.
     """
+    engine = _engine
     parent = extract(headers) if trusted else extract_from_outside(headers)
     if traced:
-        attributes: Facts = {
-            "http.request.method": method,
-            "url.path": path,
-            "url.scheme": scheme,
-            "server.port": port,
-        }
+        origin: Facts = {}
         if client:
-            attributes["client.address"] = client
+            origin["client.address"] = client
         if agent := headers.get("user-agent"):
-            attributes["user_agent.original"] = agent[:256]
-        span, ctx = _begin(method, SpanKind.SERVER, attributes, parent)
+            origin["user_agent.original"] = agent[:256]
+        labels = conventions.server_start(method, scheme, port)
+        span, ctx = engine.begin(method, SpanKind.SERVER, labels, origin, parent)
     else:
         span, ctx = trace.INVALID_SPAN, parent
-    return ServerCall(span, ctx, method, path, scheme, traced=traced)
+    return ServerCall(engine, span, ctx, method, path, scheme, traced=traced)
 
 
 def http_client(
@@ -72,14 +78,15 @@ def http_client(
 
     `template` is the path with its parameters named (/v1/orders/{order_id}); `attempt` is from 0.
     """
-    labels: Facts = {"http.request.method": method, "server.address": host, "server.port": port}
-    attributes = {**labels, "url.template": template}
+    engine = _engine
+    varying: Facts = {}
     if url:
-        attributes["url.full"] = url
+        varying["url.full"] = url
     if attempt:
-        attributes["http.request.resend_count"] = attempt
-    span, ctx = _begin(span_name(method, template), SpanKind.CLIENT, attributes)
-    return ClientCall(span, ctx, labels)
+        varying["http.request.resend_count"] = attempt
+    labels = conventions.client_start(method, template, host, port)
+    span, ctx = engine.begin(span_name(method, template), SpanKind.CLIENT, labels, varying)
+    return ClientCall(engine, span, ctx, method, host, port)
 
 
 def send(
@@ -98,26 +105,22 @@ def send(
     Put the call's `carrier` into the message's headers: this span is its creation context. What is
     sent once more has the first sending for its parent, and is `linked` to it.
     """
-    destination = _destination(exchange, routing_key)
-    labels: Facts = {
-        "messaging.system": "rabbitmq",
-        "messaging.operation.name": "send",
-        "messaging.operation.type": "send",
-        "messaging.destination.name": destination,
-    }
-    attributes = {
-        **labels,
-        "messaging.rabbitmq.destination.routing_key": routing_key,
+    engine = _engine
+    destination = f"{exchange}:{routing_key}" if exchange else routing_key
+    labels = conventions.message_start("send", destination, routing_key, message_type)
+    varying: Facts = {
         "messaging.message.id": message_id,
         "messaging.message.conversation_id": conversation,
         "messaging.message.body.size": body_bytes,
-        "weft.message.type": message_type,
     }
     above = None if parent is None else extract(parent)
-    first = trace.get_current_span(above).get_span_context()
-    links = [Link(first)] if linked and first.is_valid else None
-    span, ctx = _begin(f"send {destination}", SpanKind.PRODUCER, attributes, above, links)
-    return MessagingCall(span, ctx, labels, sent=True)
+    links = None
+    if linked and above is not None:
+        first = trace.get_current_span(above).get_span_context()
+        links = [Link(first)] if first.is_valid else None
+    name = f"send {destination}"
+    span, ctx = engine.begin(name, SpanKind.PRODUCER, labels, varying, above, links)
+    return MessagingCall(engine, span, ctx, "send", destination)
 
 
 def process(
@@ -136,94 +139,59 @@ def process(
     The span is a child of the message's creation context and linked to it. `conversation` is its
     correlation id, `attempt` counts from 1.
     """
+    engine = _engine
     parent = extract(carrier)
     created = trace.get_current_span(parent).get_span_context()
-    labels: Facts = {
-        "messaging.system": "rabbitmq",
-        "messaging.operation.name": "process",
-        "messaging.operation.type": "process",
-        "messaging.destination.name": queue,
-    }
-    attributes = {
-        **labels,
-        "messaging.rabbitmq.destination.routing_key": routing_key,
+    labels = conventions.message_start("process", queue, routing_key)
+    varying: Facts = {"messaging.message.body.size": body_bytes}
+    links = [Link(created)] if created.is_valid else None
+    name = f"process {queue}"
+    span, ctx = engine.begin(name, SpanKind.CONSUMER, labels, varying, parent, links)
+    call = ProcessCall(engine, span, ctx, queue)
+    call.facts = {
         "messaging.message.id": message_id,
         "messaging.message.conversation_id": conversation,
-        "messaging.message.body.size": body_bytes,
         "weft.message.type": message_type,
         "weft.message.attempt": attempt,
     }
-    links = [Link(created)] if created.is_valid else None
-    span, ctx = _begin(f"process {queue}", SpanKind.CONSUMER, attributes, parent, links)
-    call = ProcessCall(span, ctx, labels)
-    call.set("messaging.message.id", message_id)
-    call.set("messaging.message.conversation_id", conversation)
-    call.set("weft.message.type", message_type)
-    call.set("weft.message.attempt", attempt)
     return call
+
+
+def nothing_consumed(queue: str, outcome: str) -> None:
+    """Begin the count of messages of `queue` that end with `outcome`, at 0."""
+    _engine.begin_count(instruments.consumer_messages, conventions.consumed(queue, outcome))
 
 
 def settle(*, queue: str, message_id: str, operation: str, parent: ProcessCall) -> MessagingCall:
     """Begin to settle a processed message: `operation` is ack, nack or reject."""
-    labels: Facts = {
-        "messaging.system": "rabbitmq",
-        "messaging.operation.name": operation,
-        "messaging.operation.type": "settle",
-        "messaging.destination.name": queue,
-    }
-    attributes = {**labels, "messaging.message.id": message_id}
-    span, ctx = _begin(f"{operation} {queue}", SpanKind.CLIENT, attributes, parent.context)
-    return MessagingCall(span, ctx, labels, sent=False)
+    engine = _engine
+    labels = conventions.messaging(operation, queue)
+    varying: Facts = {"messaging.message.id": message_id}
+    name = f"{operation} {queue}"
+    span, ctx = engine.begin(name, SpanKind.CLIENT, labels, varying, parent.context)
+    return MessagingCall(engine, span, ctx, operation, queue)
 
 
 def sql(statement: str, *, namespace: str, host: str, port: int) -> SqlCall:
     """Begin a statement. Its span is a child of the current one; outside any trace, none."""
-    summary = summary_of(statement)
-    labels = dict(_sql_labels(summary.text, namespace, host, port))
+    engine = _engine
+    labels = conventions.sql(statement, namespace, host, port)
     current = otel_context.get_current()
-    if not trace.get_current_span(current).get_span_context().is_valid:
-        return SqlCall(trace.INVALID_SPAN, current, labels)
-    attributes = {**labels, "db.query.text": summary.statement}
-    if summary.operation:
-        attributes["db.operation.name"] = summary.operation
-    if summary.collection:
-        attributes["db.collection.name"] = summary.collection
-    span, ctx = _begin(summary.text, SpanKind.CLIENT, attributes, current)
-    return SqlCall(span, ctx, labels)
+    if not is_traced(current):
+        return SqlCall(engine, trace.INVALID_SPAN, current, labels)
+    start = conventions.sql_start(statement, namespace, host, port)
+    name = labels.attributes["db.query.summary"]
+    span, ctx = engine.begin(name, SpanKind.CLIENT, start, None, current)
+    return SqlCall(engine, span, ctx, labels)
 
 
-def internal(name: str, *, attach: bool = True) -> InternalCall:
+def internal(name: str, *, function: str = "", attach: bool = True) -> InternalCall:
     """Begin a piece of the program's own work: a span, and no metric.
 
-    Its context is the current one until the end; without `attach`, only where the call's
-    `current()` makes it so.
+    `function` is its full name. Its context is the current one until the end; without `attach`,
+    only where the call's `current()` makes it so.
     """
-    span, ctx = _begin(name, SpanKind.INTERNAL, {})
-    return InternalCall(span, ctx, attach=attach)
-
-
-@lru_cache(maxsize=1024)
-def _sql_labels(summary: str, namespace: str, host: str, port: int) -> tuple[tuple[str, Any], ...]:
-    return (
-        ("db.system.name", "postgresql"),
-        ("db.namespace", namespace),
-        ("db.query.summary", summary),
-        ("server.address", host),
-        ("server.port", port),
-    )
-
-
-def _destination(exchange: str, routing_key: str) -> str:
-    return f"{exchange}:{routing_key}" if exchange else routing_key
-
-
-def _begin(
-    name: str,
-    kind: SpanKind,
-    attributes: Facts,
-    parent: Context | None = None,
-    links: list[Link] | None = None,
-) -> tuple[Span, Context]:
-    parent = otel_context.get_current() if parent is None else parent
-    span = _tracer.start_span(name, parent, kind, attributes, links, record_exception=False)
-    return span, trace.set_span_in_context(span, parent)
+    engine = _engine
+    labels = conventions.code(function) if function else NONE
+    span, ctx = engine.begin(name, SpanKind.INTERNAL, labels, None)
+    return InternalCall(engine, span, ctx, labels, attach=attach)

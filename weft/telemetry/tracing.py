@@ -38,9 +38,7 @@ def _names(function: Callable[..., Any]) -> tuple[str, str]:
 
 
 def _begin(name: str, function: str, *, attach: bool = True) -> InternalCall:
-    call = record.internal(name, attach=attach)
-    call.set("code.function.name", function)
-    return call
+    return record.internal(name, function=function, attach=attach)
 
 
 def _kind(function: Callable[..., Any]) -> str:

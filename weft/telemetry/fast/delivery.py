@@ -1,0 +1,99 @@
+"""Two threads: one cuts what is encoded into slices and keeps them, the other sends the slices."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from weft.telemetry.exporting import Collector, deliver
+from weft.telemetry.fast.outbox import SIGNALS, Outgoing, Signal, Slice
+from weft.telemetry.fast.spill import Store
+
+EVERY = 0.2
+"""Seconds of telemetry in one slice: what a kill -9 costs at most, beside the spans then open."""
+
+STRAYS_EVERY = 10.0
+"""Seconds between two looks for what processes that are gone have left."""
+
+Post = Callable[[bytes], bool]
+
+
+class Delivery:
+    """From `drain` (encode all that is finished) over `store` to `posts`, one for each signal."""
+
+    def __init__(
+        self,
+        drain: Callable[[], None],
+        outgoing: Outgoing,
+        store: Store,
+        posts: Mapping[Signal, Post],
+        collector: Collector,
+    ) -> None:
+        self._drain = drain
+        self._outgoing = outgoing
+        self._store = store
+        self._posts = posts
+        self._collector = collector
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self.counted: dict[str, Counter[Signal]] = {
+            outcome: Counter(dict.fromkeys(SIGNALS, 0))
+            for outcome in ("started", "sent", "dropped")
+        }
+        """Spans and log records by what became of them."""
+        self._threads = [
+            threading.Thread(target=work, name=f"telemetry {work.__name__}", daemon=True)
+            for work in (self._cut, self._send)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def flush(self) -> None:
+        """Encode and keep what is finished by now."""
+        with self._lock:
+            self._drain()
+            for piece in self._outgoing.take():
+                self.counted["started"][piece.signal] += piece.items
+                if not self._store.put(piece):
+                    self.counted["dropped"][piece.signal] += piece.items
+                    self._collector.dropped(piece.items)
+
+    def close(self) -> None:
+        """Send all that is kept, as long as the collector takes it and our deadline is not over."""
+        self.flush()
+        self._closing.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _cut(self) -> None:
+        while not self._closing.wait(EVERY):
+            self.flush()
+
+    def _send(self) -> None:
+        look = time.monotonic() + STRAYS_EVERY * random.random()
+        while not self._collector.closing.is_set():
+            piece = self._store.oldest(EVERY)
+            if piece is not None:
+                if self._sent(piece):
+                    self._store.done()
+            elif self._closing.is_set():
+                return
+            elif time.monotonic() >= look:
+                self._send_strays()
+                look = time.monotonic() + STRAYS_EVERY
+
+    def _send_strays(self) -> None:
+        for piece in self._store.strays():
+            self.counted["started"][piece.signal] += piece.items
+            if self._closing.is_set() or not self._sent(piece):
+                return
+
+    def _sent(self, piece: Slice) -> bool:
+        """Send `piece` until it is taken or refused for good; False if our time is over first."""
+        post = self._posts[piece.signal]
+        taken = deliver(self._collector, lambda: post(piece.body), piece.items)
+        if taken is None:
+            return False
+        self.counted["sent" if taken else "dropped"][piece.signal] += piece.items
+        return True

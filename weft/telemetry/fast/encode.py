@@ -1,0 +1,213 @@
+"""Spans, log records and whole requests of OTLP as bytes.
+
+Field numbers are those of opentelemetry/proto/trace/v1/trace.proto and logs/v1/logs.proto. Like the
+SDK's exporter, and unlike the protobuf default, a span always has a status.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event
+from opentelemetry.trace import Link, SpanKind, Status
+
+from weft.telemetry import wire
+
+_times = struct.Struct("<BQBQ").pack
+_fixed64 = struct.Struct("<Q").pack
+_fixed32 = struct.Struct("<I").pack
+_KINDS = {kind: b"\x30" + wire.varint(kind.value + 1) for kind in SpanKind}
+_LOCAL = b"\x85\x01" + _fixed32(0x100)
+_REMOTE = b"\x85\x01" + _fixed32(0x300)
+NO_STATUS = b"\x7a\x00"
+FAILED = b"\x7a\x02\x18\x02"
+
+
+def span(
+    *,
+    trace_id: int,
+    span_id: int,
+    parent_id: int,
+    remote: bool,
+    state: Mapping[str, str] | None,
+    name: str,
+    kind: SpanKind,
+    start_ns: int,
+    end_ns: int,
+    attributes: bytes,
+    rest: bytes,
+) -> bytes:
+    """Return a span after its length. `attributes` and `rest` are fields already encoded."""
+    return wire.sized(
+        b"".join(
+            (
+                b"\x0a\x10",
+                trace_id.to_bytes(16, "big"),
+                b"\x12\x08",
+                span_id.to_bytes(8, "big"),
+                b"\x1a" + wire.text(_state(state)) if state else b"",
+                b"\x22\x08" + parent_id.to_bytes(8, "big") if parent_id else b"",
+                b"\x2a",
+                wire.text(name),
+                _KINDS[kind],
+                _times(0x39, start_ns, 0x41, end_ns),
+                attributes,
+                rest,
+                _REMOTE if remote else _LOCAL,
+            )
+        )
+    )
+
+
+class Extended(Protocol):
+    """What a span may have beside its attributes."""
+
+    @property
+    def events(self) -> Any: ...
+    @property
+    def links(self) -> Any: ...
+    @property
+    def status(self) -> Status | None: ...
+    @property
+    def dropped_events(self) -> int: ...
+    @property
+    def dropped_links(self) -> int: ...
+
+
+def rest_of(span: Extended, *, dropped: int) -> bytes:
+    """Return the fields of a span for events, links, status and what the limits cost.
+
+    `dropped` counts attributes.
+    """
+    return b"".join(
+        (
+            _count(b"\x50", dropped),
+            wire.repeated(b"\x5a", map(_event, span.events or ())),
+            _count(b"\x60", span.dropped_events),
+            wire.repeated(b"\x6a", map(_link, span.links or ())),
+            _count(b"\x70", span.dropped_links),
+            _status(span.status),
+        )
+    )
+
+
+def log_record(
+    *,
+    time_ns: int,
+    observed_ns: int,
+    head: bytes,
+    attributes: bytes,
+    trace_id: int,
+    span_id: int,
+    flags: int,
+    tail: bytes = b"",
+) -> bytes:
+    """Return a log record after its length. `head` is `log_head`, `tail` further fields."""
+    return wire.sized(
+        b"".join(
+            (
+                b"\x09",
+                _fixed64(time_ns),
+                head,
+                attributes,
+                b"\x45" + _fixed32(flags) if flags else b"",
+                b"\x4a\x10" + trace_id.to_bytes(16, "big") if trace_id else b"",
+                b"\x52\x08" + span_id.to_bytes(8, "big") if span_id else b"",
+                b"\x59",
+                _fixed64(observed_ns),
+                tail,
+            )
+        )
+    )
+
+
+def log_head(number: int, severity: str, body: Any) -> bytes:
+    """Return severity and body of a log record."""
+    return b"".join(
+        (
+            _count(b"\x10", number),
+            b"\x1a" + wire.text(severity) if severity else b"",
+            b"\x2a" + wire.sized(wire.any_value(body)),
+        )
+    )
+
+
+def log_tail(dropped: int, event_name: str | None) -> bytes:
+    """Return what few log records have."""
+    return _count(b"\x38", dropped) + (b"\x62" + wire.text(event_name) if event_name else b"")
+
+
+def scope(name: str, version: str, url: str, attributes: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return an instrumentation scope as what stands before and after its spans or records."""
+    inner = b"".join(
+        (
+            b"\x0a" + wire.text(name) if name else b"",
+            b"\x12" + wire.text(version) if version else b"",
+            wire.repeated(b"\x1a", wire.pairs(attributes)),
+        )
+    )
+    return b"\x0a" + wire.sized(inner), b"\x1a" + wire.text(url) if url else b""
+
+
+def request(
+    resource: "EncodedResource", scopes: Iterable[tuple[bytes, list[bytes], bytes]]
+) -> bytes:
+    """Return an export request (traces or logs: they have the same shape)."""
+    parts = [resource.head]
+    for before, items, after in scopes:
+        parts.append(b"\x12" + wire.sized(before + wire.repeated(b"\x12", items) + after))
+    parts.append(resource.tail)
+    return b"\x0a" + wire.sized(b"".join(parts))
+
+
+class EncodedResource:
+    """A resource as what stands before and after the scopes."""
+
+    def __init__(self, resource: Resource) -> None:
+        attributes = wire.repeated(b"\x0a", wire.pairs(resource.attributes))
+        self.head = b"\x0a" + wire.sized(attributes)
+        self.tail = b"\x1a" + wire.text(resource.schema_url) if resource.schema_url else b""
+
+
+def _count(tag: bytes, number: int) -> bytes:
+    return tag + wire.varint(number) if number else b""
+
+
+def _state(state: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in state.items())
+
+
+def _status(status: Status | None) -> bytes:
+    if status is None:
+        return NO_STATUS
+    message = b"\x12" + wire.text(status.description) if status.description else b""
+    return b"\x7a" + wire.sized(message + _count(b"\x18", status.status_code.value))
+
+
+def _event(event: Event) -> bytes:
+    return wire.sized(
+        b"".join(
+            (
+                b"\x09" + _fixed64(event.timestamp),
+                b"\x12" + wire.text(event.name),
+                wire.repeated(b"\x1a", wire.pairs(event.attributes or {})),
+                _count(b"\x20", event.dropped_attributes),
+            )
+        )
+    )
+
+
+def _link(link: Link) -> bytes:
+    flags = 0x300 if link.context.is_remote else 0x100
+    return wire.sized(
+        b"".join(
+            (
+                b"\x0a\x10" + link.context.trace_id.to_bytes(16, "big"),
+                b"\x12\x08" + link.context.span_id.to_bytes(8, "big"),
+                wire.repeated(b"\x22", wire.pairs(link.attributes or {})),
+                _count(b"\x28", link.dropped_attributes),
+                b"\x35" + _fixed32(flags),
+            )
+        )
+    )

@@ -1,0 +1,181 @@
+"""Slices that the collector has not taken yet: files, which outlive the process.
+
+A file holds one whole OTLP request, so any process may send it. The page cache survives the
+process' death, so nothing is synchronised to disk.
+"""
+
+import fcntl
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Protocol, get_args
+
+from weft.telemetry.fast.outbox import Signal, Slice
+
+LIMIT = 64 * 1024 * 1024
+"""Bytes that may wait; beyond, the newest is refused."""
+
+_NAME = re.compile(rf"\d{{16}}-(\d{{1,9}})\.({'|'.join(get_args(Signal))})")
+_SLOTS = 100
+
+
+class Store(Protocol):
+    """Keeps slices until they are done with. One thread puts, another takes."""
+
+    def put(self, piece: Slice) -> bool:
+        """Keep `piece`; False if there is no room for it."""
+
+    def oldest(self, seconds: float) -> Slice | None:
+        """Wait so long for the oldest slice; it stays until `done`."""
+
+    def done(self) -> None:
+        """Forget the oldest slice."""
+
+    def strays(self) -> Iterator[Slice]:
+        """Give what processes that are gone have left; each is forgotten when the next is asked."""
+
+
+class InMemory:
+    """A Store for a process that was given no folder."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._room = limit
+        self._slices: deque[Slice] = deque()
+        self._some = threading.Condition()
+
+    def put(self, piece: Slice) -> bool:
+        """Keep `piece`; False if there is no room for it."""
+        with self._some:
+            if len(piece.body) > self._room:
+                return False
+            self._room -= len(piece.body)
+            self._slices.append(piece)
+            self._some.notify()
+        return True
+
+    def oldest(self, seconds: float) -> Slice | None:
+        """Wait so long for the oldest slice; it stays until `done`."""
+        with self._some:
+            self._some.wait_for(lambda: self._slices, seconds)
+            return self._slices[0] if self._slices else None
+
+    def done(self) -> None:
+        """Forget the oldest slice."""
+        with self._some:
+            self._room += len(self._slices.popleft().body)
+
+    def strays(self) -> Iterator[Slice]:
+        """There are none."""
+        return iter(())
+
+
+class Spill:
+    """A Store in a folder of `parent` that is this process' own: named `name`, or `name`-2, ...
+
+    What an earlier process has left there comes first. Raises OSError if no folder can be had.
+    """
+
+    def __init__(self, parent: Path, name: str, limit: int = LIMIT) -> None:
+        self._parent = parent
+        self._folder, self._lock = _own_folder(parent, name)
+        self._some = threading.Condition()
+        for part in self._folder.glob("*.part"):
+            part.unlink()
+        self._files = deque(_files(self._folder))
+        self._room = limit - sum(path.stat().st_size for path in self._files)
+        self._next = 1 + max((int(path.name[:16]) for path in self._files), default=0)
+
+    def put(self, piece: Slice) -> bool:
+        """Write `piece`; False if there is no room for it, here or on the disk."""
+        size = len(piece.body)
+        with self._some:
+            if size > self._room:
+                return False
+        path = self._folder / f"{self._next:016d}-{piece.items}.{piece.signal}"
+        self._next += 1
+        part = path.with_suffix(".part")
+        try:
+            part.write_bytes(piece.body)
+            part.rename(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            return False
+        with self._some:
+            self._room -= size
+            self._files.append(path)
+            self._some.notify()
+        return True
+
+    def oldest(self, seconds: float) -> Slice | None:
+        """Wait so long for the oldest slice; it stays until `done`."""
+        with self._some:
+            self._some.wait_for(lambda: self._files, seconds)
+            path = self._files[0] if self._files else None
+        return None if path is None else _read(path)
+
+    def done(self) -> None:
+        """Remove the oldest slice."""
+        with self._some:
+            path = self._files.popleft()
+            self._room += path.stat().st_size
+        path.unlink()
+
+    def strays(self) -> Iterator[Slice]:
+        """Give what is in folders whose process is gone; each is removed when the next is asked."""
+        for folder in sorted(self._parent.iterdir()):
+            if folder == self._folder or not any(_files(folder)):
+                continue
+            lock = _locked(folder)
+            if lock is None:
+                continue
+            with lock:
+                for path in _files(folder):
+                    yield _read(path)
+                    path.unlink()
+
+    def close(self) -> None:
+        """Leave the folder to whoever comes."""
+        self._lock.close()
+
+
+def _own_folder(parent: Path, name: str) -> tuple[Path, IO[bytes]]:
+    for number in range(1, _SLOTS):
+        folder = parent / (name if number == 1 else f"{name}-{number}")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _locked(folder)
+        if lock is not None:
+            return folder, lock
+    raise OSError(f"all folders for {name} are in use")
+
+
+def _locked(folder: Path) -> IO[bytes] | None:
+    """Return the open lock of `folder`, or None while another process has it."""
+    try:
+        file = (folder / ".lock").open("ab")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    os.set_inheritable(file.fileno(), False)
+    return file
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    except OSError:
+        return []
+
+
+def _read(path: Path) -> Slice:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path.name} is no slice")
+    signal: Signal = "traces" if match[2] == "traces" else "logs"
+    return Slice(signal, int(match[1]), path.read_bytes())

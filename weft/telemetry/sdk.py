@@ -1,0 +1,111 @@
+"""The engine on the plain OpenTelemetry SDK: whatever providers are set take all three signals."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+
+from weft.telemetry import log
+from weft.telemetry.console import Line
+from weft.telemetry.engine import Ended, Facts, Said
+from weft.telemetry.instruments import Instrument
+from weft.telemetry.labels import Labels
+
+SEVERITIES = {
+    "DEBUG": SeverityNumber.DEBUG,
+    "INFO": SeverityNumber.INFO,
+    "WARNING": SeverityNumber.WARN,
+    "ERROR": SeverityNumber.ERROR,
+    "CRITICAL": SeverityNumber.FATAL,
+}
+
+
+class SdkEngine:
+    """An Engine, and a Sink."""
+
+    def __init__(self) -> None:
+        self._tracer = trace.get_tracer("weft")
+
+    def begin(
+        self,
+        name: str,
+        kind: SpanKind,
+        labels: Labels,
+        varying: Facts | None,
+        parent: Context | None = None,
+        links: Sequence[Link] | None = None,
+    ) -> tuple[Span, Context]:
+        """Begin a span of the tracer `weft`."""
+        attributes = {**labels.attributes, **varying} if varying else labels.attributes
+        span = self._tracer.start_span(
+            name, parent, kind, attributes, links, record_exception=False
+        )
+        return span, trace.set_span_in_context(span, parent)
+
+    def finish(self, call: Ended, error: BaseException | None) -> None:
+        """Make the signals now."""
+        call.report(self, error)
+        call.span.end()
+
+    def begin_count(self, counter: Instrument, labels: Labels) -> None:
+        """Add 0."""
+        counter.by_sdk(0, labels)
+
+    def measure(self, instrument: Instrument, value: float, labels: Labels, call: Ended) -> None:
+        """Record by the SDK's instrument."""
+        instrument.by_sdk(value, labels, call.context)
+
+    def tell(
+        self,
+        call: Ended,
+        name: str | None,
+        labels: Labels,
+        failure: str | None,
+        error: BaseException | None,
+        said: Said | None = None,
+    ) -> None:
+        """Put attributes and failure on the span, and write the line."""
+        facts = {key: value for key, value in call.facts.items() if value is not None}
+        span = call.span
+        if span.is_recording():
+            if name is not None:
+                span.update_name(name)
+            if failure is not None:
+                facts.setdefault("error.type", failure)
+                span.set_status(Status(StatusCode.ERROR))
+            span.set_attributes({**labels.attributes, **facts})
+            if error is not None:
+                span.record_exception(error)
+        if said is not None and log.is_enabled(said.level):
+            facts = {**labels.attributes, **facts, "duration": call.seconds}
+            self.log(*said, facts, error, call.context)
+
+    def log(
+        self,
+        level: str,
+        name: str,
+        message: str,
+        facts: Mapping[str, Any],
+        exc: BaseException | None,
+        ctx: Context,
+    ) -> None:
+        """Write a record by the logger `name`, and to the console."""
+        now = time.time_ns()
+        get_logger_provider().get_logger(name).emit(
+            LogRecord(
+                timestamp=now,
+                observed_timestamp=now,
+                context=ctx,
+                severity_number=SEVERITIES[level],
+                severity_text=level,
+                body=message,
+                attributes=dict(facts),
+                exception=exc,
+            )
+        )
+        span = trace.get_current_span(ctx).get_span_context()
+        log.console().write(Line(now, level, name, message, facts, exc, span.trace_id))
