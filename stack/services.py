@@ -149,6 +149,7 @@ def environment(
         "WEFT_BIND": BIND,
         "WEFT_PORT": str(port),
         "WEFT_INSTANCE": str(instance),
+        "WEFT_SPILL_DIR": str(system.home.data("spill")),
         "WEFT_JWKS": str(system.credentials.jwks_path),
         "OTEL_SERVICE_NAME": service.name,
         "OTEL_EXPORTER_OTLP_ENDPOINT": system.ports.url("otel-collector-http"),

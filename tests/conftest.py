@@ -10,11 +10,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.backing import database, virtual_host
 from tests.running import System
 from tests.shared import Run
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("weft", deadline=None)
+hypothesis.settings.load_profile("weft")
 
 RUN = pytest.StashKey[Run]()
 

@@ -22,7 +22,6 @@ INSTRUMENTS = {
     "up_down_counter": "updowncounter",
     "histogram": "histogram",
     "gauge": "gauge",
-    "create_observable_counter": "counter",
 }
 
 

@@ -154,7 +154,7 @@ class FastSpan(trace.Span):
         return self._frame.most
 
     def fail(self, failure: str | None, error: BaseException | None) -> None:
-        """Record `error` and, if that is a `failure`, mark the span: the last that is done to it."""
+        """Record `error` and, if that is a `failure`, mark the span, before it is encoded."""
         final = self.status is not None and self.status.status_code is StatusCode.OK
         if failure is not None and not final:
             self.status = FAILED
