@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from benchmarks.bench.subject import Place
@@ -19,18 +21,21 @@ _FLUSH_SECONDS: Final = 3.0
 async def telemetry() -> AsyncIterator[None]:
     """Set the three signals up as a service does, and end them."""
     settings = ServiceSettings.load()
-    started = Telemetry(
-        SERVICE,
-        version="0",
-        instance=settings.instance,
-        environment=settings.environment,
-        console=Console(settings.console),
-        level=settings.log_level,
-    )
-    try:
-        yield
-    finally:
-        started.shutdown(_FLUSH_SECONDS)
+    with TemporaryDirectory(prefix="weft-bench-spill-") as spill:
+        started = Telemetry(
+            SERVICE,
+            version="0",
+            instance=settings.instance,
+            environment=settings.environment,
+            console=Console(settings.console),
+            level=settings.log_level,
+            engine=settings.telemetry,
+            spill=Path(spill),
+        )
+        try:
+            yield
+        finally:
+            started.shutdown(_FLUSH_SECONDS)
 
 
 @asynccontextmanager

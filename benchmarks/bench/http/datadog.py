@@ -19,8 +19,11 @@ async def datadog(place: Place, meter: Meter) -> AsyncIterator[None]:
         "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
         "DD_REMOTE_CONFIGURATION_ENABLED": "false",
     }
-    from ddtrace.contrib.aiohttp import trace_app  # noqa: PLC0415 - it reads the environment
+    from ddtrace import patch  # noqa: PLC0415 - it reads the environment
+    from ddtrace.contrib.aiohttp import trace_app  # noqa: PLC0415
     from ddtrace.trace import tracer  # noqa: PLC0415
+
+    patch(aiohttp=True)
 
     app = web.Application()
     trace_app(app, tracer, service="bench")
