@@ -41,11 +41,14 @@ def carrier_of(ctx: Context) -> dict[str, str]:
 def extract(carrier: Carrier) -> Context:
     """Return a context that continues `carrier`, with nothing of the current one in it."""
     if propagate.get_global_textmap() is _w3c:
-        if "baggage" in carrier or "tracestate" in carrier:
+        text = carrier.get("traceparent")
+        if "baggage" in carrier or (text is not None and "tracestate" in carrier):
             return propagate.extract(carrier, Context())
-        plain = _PLAIN.fullmatch(carrier.get("traceparent", ""))
+        if text is None:
+            return Context()
+        plain = _PLAIN.fullmatch(text)
         if plain is None:
-            return propagate.extract(carrier, Context()) if "traceparent" in carrier else Context()
+            return propagate.extract(carrier, Context())
         trace_id, span_id = int(plain[1], 16), int(plain[2], 16)
         if not trace_id or not span_id:
             return Context()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber, get_logger_provider
 from opentelemetry.context import Context
@@ -109,3 +110,32 @@ class SdkEngine:
         )
         span = trace.get_current_span(ctx).get_span_context()
         log.console().write(Line(now, level, name, message, facts, exc, span.trace_id))
+
+
+class Silent(SdkEngine):
+    """The engine of OTEL_SDK_DISABLED: no spans, no points; log records reach the console alone."""
+
+    def begin(
+        self,
+        name: str,
+        kind: SpanKind,
+        labels: Labels,
+        varying: Facts | None,
+        parent: Context | None = None,
+        links: Sequence[Link] | None = None,
+    ) -> tuple[Span, Context]:
+        """Go on in the context that is there, so that a caller's trace id is handed on."""
+        del name, kind, labels, varying, links
+        ctx = otel_context.get_current() if parent is None else parent
+        return trace.get_current_span(ctx), ctx
+
+    def finish(self, call: Ended, error: BaseException | None) -> None:
+        """Show the call's line, if a console does."""
+        if log.console().is_on:
+            call.report(self, error)
+
+    def begin_count(self, counter: Instrument, labels: Labels) -> None:
+        """Count nothing."""
+
+    def measure(self, instrument: Instrument, value: float, labels: Labels, call: Ended) -> None:
+        """Measure nothing."""

@@ -34,7 +34,7 @@ from weft.telemetry.exporting import (
 from weft.telemetry.options import TelemetryOptions
 from weft.telemetry.process import observe_process
 from weft.telemetry.sampling import EdgeSampler
-from weft.telemetry.sdk import SdkEngine
+from weft.telemetry.sdk import SdkEngine, Silent
 
 DELAY_MS = 500
 """Spans and logs wait at most this long for company before they leave (the SDK's engine)."""
@@ -130,7 +130,7 @@ class Telemetry:
         )
         meters = _meters(points, resource, options)
         _set(tracers, meters, loggers)
-        record.use(SdkEngine())
+        record.use(Silent() if _is_disabled() else SdkEngine())
         self._endings += [tracers.shutdown, meters.shutdown, loggers.shutdown]
 
     def _fast(
