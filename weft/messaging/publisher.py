@@ -74,16 +74,19 @@ class Publisher:
         return batch.outcomes()
 
     async def _write(self, batch: Batch, messages: Sequence[Outgoing], *, traced: bool) -> None:
-        for start in range(0, len(messages), _CHUNK):
-            chunk = messages[start : start + _CHUNK]
-            while self._in_flight + len(chunk) > self._limit:
+        position = 0
+        while position < len(messages):
+            channel = await self._open()
+            chunk = _sendable(channel, messages[position : position + _CHUNK])
+            if not chunk or self._in_flight + len(chunk) > self._limit:
                 self._space.clear()
                 await self._space.wait()
-            channel = await self._open()
+                continue
             frames = [
                 self._enter(channel, batch, index, message, traced=traced)
-                for index, message in enumerate(chunk, start)
+                for index, message in enumerate(chunk, position)
             ]
+            position += len(chunk)
             await self._put(channel, ChannelFrame(b"".join(frames), should_close=False))
 
     def _enter(
@@ -147,6 +150,21 @@ class Publisher:
 
     def _unavailable(self, reason: str) -> Unavailable:
         return Unavailable(self._broker.name, reason)
+
+
+def _sendable(channel: Channel, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    """Return those of `messages`, from the first on, that may be in flight with what is.
+
+    A returned message is known by its identity alone: of two mandatory ones of the same identity
+    the wrong one would count as stored.
+    """
+    seen: set[str] = set()
+    for position, message in enumerate(messages):
+        if message.mandatory:
+            if message.id in seen or message.id in channel.message_id_delivery_tag:
+                return messages[:position]
+            seen.add(message.id)
+    return messages
 
 
 def _reason(closed: asyncio.Future[object]) -> BaseException:

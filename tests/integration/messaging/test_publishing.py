@@ -51,6 +51,23 @@ async def test_a_command_without_a_queue_is_unroutable_and_its_neighbours_are_co
     await until_ready(rabbit, "shop.commands", 2)
 
 
+async def test_a_command_that_is_sent_twice_at_once_is_unroutable_twice(connect: Connect) -> None:
+    publisher = Publisher(await connect())
+    orphan = outgoing(Orphan(), correlation_id="c")
+    at_once = (
+        publisher.publish_batch([orphan, ping(1), orphan, orphan]),
+        publisher.publish_batch([orphan]),
+    )
+    batches = await asyncio.gather(*at_once)
+    assert [type(outcome) for batch in batches for outcome in batch] == [
+        Unroutable,
+        type(None),
+        Unroutable,
+        Unroutable,
+        Unroutable,
+    ]
+
+
 async def test_an_event_that_nobody_hears_is_confirmed(connect: Connect) -> None:
     broker = await connect(events=[])
     await Publisher(broker).publish(outgoing(Pong(number=1), correlation_id="c"))
