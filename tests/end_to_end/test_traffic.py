@@ -115,5 +115,5 @@ async def test_traffic_is_in_every_signal_and_in_no_business_metric_and_customer
     about = Query(facts={"weft.order.id": confirmed["order_id"]}, text="order finished")
     now = time.time()
     [line] = await backends.loki.search(about, since=now - 600, until=now + 1)
-    assert str(line.facts["weft.synthetic"]).lower() == "true"
+    assert str(line.facts["weft_synthetic"]).lower() == "true"
     assert await total(backends, "weft_traffic_orders_total") >= len(ENDS)

@@ -13,5 +13,5 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(record, "_tracer", provider.get_tracer("test"))
+    monkeypatch.setattr(record._engine, "_tracer", provider.get_tracer("test"))
     return exporter

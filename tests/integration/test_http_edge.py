@@ -39,7 +39,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     provider = TracerProvider(sampler=EdgeSampler(ParentBased(ALWAYS_ON)))
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(record, "_tracer", provider.get_tracer("weft"))
+    monkeypatch.setattr(record._engine, "_tracer", provider.get_tracer("weft"))
     return exporter
 
 

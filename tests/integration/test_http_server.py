@@ -25,7 +25,7 @@ from weft.http import (
     new_private_key,
     specification,
 )
-from weft.telemetry import log
+from weft.telemetry import record
 
 SIGNER = TokenSigner(new_private_key())
 
@@ -295,10 +295,10 @@ async def test_a_bug_is_a_500_that_tells_nothing_and_is_logged_once(
 ) -> None:
     lines: list[tuple[str, BaseException | None]] = []
 
-    def emit(level: str, *_: Any, exc: BaseException | None = None, **__: Any) -> None:
+    def told(level: str, _name: str, _message: str, _facts: Any, exc: Any, _ctx: Any) -> None:
         lines.append((level, exc))
 
-    monkeypatch.setattr(log, "emit", emit)
+    monkeypatch.setattr(record._engine, "log", told)
     async with client.get("/v1/fail/bug") as response:
         assert response.status == 500
         assert "s3cret" not in str(await problem(response))
@@ -400,10 +400,10 @@ async def test_a_client_that_goes_away_is_no_error(
 ) -> None:
     lines: list[tuple[str, dict[str, Any]]] = []
 
-    def emit(level: str, _name: str, _message: str, facts: dict[str, Any], **_: Any) -> None:
+    def told(level: str, _name: str, _message: str, facts: Any, _exc: Any, _ctx: Any) -> None:
         lines.append((level, facts))
 
-    monkeypatch.setattr(log, "emit", emit)
+    monkeypatch.setattr(record._engine, "log", told)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
     await shop.entered.wait()

@@ -33,7 +33,17 @@ def span_name(*parts: str) -> str:
 class Call(ABC):
     """One thing in progress. `error` at its end is the exception that ended it, if one did."""
 
-    __slots__ = ("_began", "_engine", "_token", "context", "ended", "facts", "seconds", "span")
+    __slots__ = (
+        "_began",
+        "_engine",
+        "_token",
+        "at",
+        "context",
+        "ended",
+        "facts",
+        "seconds",
+        "span",
+    )
 
     tells: ClassVar[bool] = False
     """Whether a canonical log line tells of this call."""
@@ -70,6 +80,7 @@ class Call(ABC):
             return
         self.ended = True
         self.seconds = time.perf_counter() - self._began
+        self.at = time.time_ns()
         if self._token is not None:
             otel_context.detach(self._token)
         self._engine.finish(self, error)

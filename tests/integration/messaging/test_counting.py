@@ -19,9 +19,9 @@ from weft.messaging import (
     Outgoing,
     Publisher,
     ServiceTopology,
-    processing,
 )
 from weft.postgres import Database, Handlers, Transaction, exactly_once
+from weft.telemetry import instruments
 
 QUEUE = "shop.commands"
 RETRIES = [f"{QUEUE}.retry.{delay * 1000:g}ms" for delay in SHORT]
@@ -33,7 +33,8 @@ class Counted:
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
 
-    def add(self, amount: int, attributes: dict[str, str]) -> None:
+    def add(self, amount: int, attributes: dict[str, str], context: object = None) -> None:
+        del context
         assert attributes["queue"] == QUEUE
         self.outcomes[attributes["outcome"]] += amount
 
@@ -41,7 +42,7 @@ class Counted:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counter = Counted()
-    monkeypatch.setattr(processing, "messages", counter)
+    monkeypatch.setattr(instruments.consumer_messages, "_api", counter)
     return counter.outcomes
 
 

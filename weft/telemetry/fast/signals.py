@@ -46,7 +46,7 @@ class Signals:
         else:
             context = span.get_span_context()
             sampled = context.is_valid and context.trace_flags & SAMPLED
-            series.record(value, time.time_ns(), context if sampled else None)
+            series.record(value, call.at, context if sampled else None)
 
     def tell(
         self,
@@ -127,10 +127,10 @@ class Signals:
             return
         told.append(wire.pair("duration", call.seconds))
         attributes = labels.in_log + wire.repeated(LOG_ATTRIBUTE, told)
-        now, context = time.time_ns(), _identity(call.span, call.context)
-        self._write(said, now, attributes, context)
+        context = _identity(call.span, call.context)
+        self._write(said, call.at, attributes, context)
         if log.console().is_on:
-            self._lines.append(Line(now, *said, full, None, context[0]))
+            self._lines.append(Line(call.at, *said, full, None, context[0]))
 
     def show(self) -> None:
         """Write the lines of calls to the console, all at once."""
