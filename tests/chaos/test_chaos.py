@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ from tests.chaos import report
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import SHORT
 from tests.running import own_system
+from tests.shared import Run
+
+
+@pytest.fixture(autouse=True)
+def turn(shared: Run) -> Iterator[None]:
+    """Keep away what loads the machine as much: tests that have the shared system alone."""
+    with shared.turn(alone=True):
+        yield
 
 
 @pytest.mark.timeout(400)
