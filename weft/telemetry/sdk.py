@@ -25,6 +25,27 @@ SEVERITIES = {
 }
 
 
+def log_record(
+    now: int,
+    level: str,
+    message: str,
+    facts: Mapping[str, Any],
+    exc: BaseException | None,
+    ctx: Context,
+) -> LogRecord:
+    """Return a record of the time `now` (ns) for the SDK's loggers."""
+    return LogRecord(
+        timestamp=now,
+        observed_timestamp=now,
+        context=ctx,
+        severity_number=SEVERITIES[level],
+        severity_text=level,
+        body=message,
+        attributes=dict(facts),
+        exception=exc,
+    )
+
+
 class SdkEngine:
     """An Engine, and a Sink."""
 
@@ -97,16 +118,7 @@ class SdkEngine:
         """Write a record by the logger `name`, and to the console."""
         now = time.time_ns()
         get_logger_provider().get_logger(name).emit(
-            LogRecord(
-                timestamp=now,
-                observed_timestamp=now,
-                context=ctx,
-                severity_number=SEVERITIES[level],
-                severity_text=level,
-                body=message,
-                attributes=dict(facts),
-                exception=exc,
-            )
+            log_record(now, level, message, facts, exc, ctx)
         )
         span = trace.get_current_span(ctx).get_span_context()
         log.console().write(Line(now, level, name, message, facts, exc, span.trace_id))

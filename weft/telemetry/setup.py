@@ -147,7 +147,7 @@ class Telemetry:
         meters = _meters(fast.metric_exporter, resource, options)
         _set(fast.tracers, meters, fast.loggers)
         record.use(fast.engine)
-        self._endings += [meters.shutdown, fast.close]
+        self._endings += [meters.shutdown, fast.delivery.close]
 
 
 def _reasons_for_sdk(options: TelemetryOptions) -> list[str]:

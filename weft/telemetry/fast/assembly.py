@@ -36,10 +36,6 @@ class Fast(NamedTuple):
     metric_exporter: MetricExporter
     delivery: Delivery
 
-    def close(self) -> None:
-        """Send what there is."""
-        self.delivery.close()
-
 
 def assemble(
     resource: Resource,

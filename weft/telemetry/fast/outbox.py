@@ -1,6 +1,6 @@
 """Encoded spans and log records on their way out of this process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
@@ -66,6 +66,3 @@ class Outgoing:
                 count = sum(len(items) for _, items, _ in filled)
                 slices.append(Slice(signal, count, encode.request(self._resource, filled)))
         return slices
-
-
-Put = Callable[[Slice], None]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.trace import get_current_span
@@ -19,7 +18,7 @@ from weft.telemetry.fast.outbox import Outgoing
 from weft.telemetry.fast.span import SAMPLED, FastSpan
 from weft.telemetry.instruments import Instrument
 from weft.telemetry.labels import LOG_ATTRIBUTE, SPAN_ATTRIBUTE, Labels
-from weft.telemetry.sdk import SEVERITIES
+from weft.telemetry.sdk import SEVERITIES, log_record
 
 
 class Signals:
@@ -157,18 +156,7 @@ class Signals:
         if simple:
             self._write(Said(level, name, message), now, told, context)
         else:
-            self._loggers.get_logger(name).emit(
-                LogRecord(
-                    timestamp=now,
-                    observed_timestamp=now,
-                    context=ctx,
-                    severity_number=SEVERITIES[level],
-                    severity_text=level,
-                    body=message,
-                    attributes=dict(facts),
-                    exception=exc,
-                )
-            )
+            self._loggers.get_logger(name).emit(log_record(now, level, message, facts, exc, ctx))
         log.console().write(Line(now, level, name, message, facts, exc, context[0]))
 
     def _write(
