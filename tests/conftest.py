@@ -4,9 +4,12 @@ Where WEFT_ADMIN_DATABASE_URL and its companions are set already (`eval "$(weft 
 use that running system and leave it as it is.
 """
 
+import faulthandler
 import os
+import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         seconds = mark.args[0] if mark else 0.0
         longest[item.path] = max(longest.get(item.path, 0.0), seconds)
     items.sort(key=lambda item: -longest[item.path])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    with _ends(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    with _ends(item):
+        return (yield)
+
+
+@contextmanager
+def _ends(item: pytest.Item) -> Iterator[None]:
+    """End the process, with all its stacks shown, where a test outlives its timeout or its
+    clean-up never ends; the run goes on with the next. Its first fixture has a deadline of its own.
+    """
+    mark = item.get_closest_marker("timeout")
+    seconds = float(mark.args[0] if mark else item.config.getini("timeout"))
+    faulthandler.dump_traceback_later(seconds + 120, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session")

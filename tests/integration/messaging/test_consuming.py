@@ -1,6 +1,7 @@
 """Consuming: acknowledged once, retried with delay, dead with a reason, paused, drained."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -272,6 +273,20 @@ async def test_a_message_given_back_often_gets_a_fresh_delivery_count(
     assert max(counts) < 100
     assert await rabbit.ready(f"{QUEUE}.dead") == 0
     assert {m.attempt for m in seen} == {1}
+
+
+async def test_stop_at_any_moment_ends_at_once(connect: Connect, collected: Collected) -> None:
+    chance = random.Random(3)
+    broker = await connect()
+    collected.raises = lambda _: Unavailable("postgres", "down")
+    await Publisher(broker).publish(ping())
+    for _ in range(60):
+        consumer = Consumer(broker, QUEUE, collected)
+        consumer._pauses = Backoff(0.001, 0.001)
+        await consumer.start()
+        await asyncio.sleep(chance.uniform(0, 0.03))
+        async with asyncio.timeout(4):
+            await consumer.stop()
 
 
 async def test_stop_finishes_what_is_in_hand_and_gives_back_the_rest(
