@@ -1,4 +1,4 @@
-"""What a database needs now and then: inbox partitions made and dropped, old keys deleted."""
+"""What a database needs now and then: inbox partitions made and dropped, old rows deleted."""
 
 import asyncio
 import random
@@ -14,8 +14,13 @@ from weft.telemetry import get_logger
 log = get_logger(__name__)
 
 INTERVAL = 3600.0
-_KEY_HOURS = 24
-_KEYS_AT_ONCE = 1000
+_AT_ONCE = 1000
+_OLD = (
+    ("idempotency_keys", "created_at", 24),
+    ("webhooks", "ended_at", 7 * 24),
+    ("webhook_receipts", "at", 7 * 24),
+)
+"""Tables of the chassis, the column of a row's age, and the hours after which it is deleted."""
 
 
 class Maintenance:
@@ -28,9 +33,9 @@ class Maintenance:
     async def run(self) -> None:
         """Do what is due now. Raises Unavailable."""
         await inbox_days.make_and_drop(self._db, time.time())
-        more = True
-        while more:
-            more = await self._delete_old_keys()
+        for table, column, hours in _OLD:
+            while await self._delete(table, column, hours):
+                pass
 
     def start(self) -> None:
         """Go on in the background."""
@@ -51,13 +56,13 @@ class Maintenance:
             except (WeftError, asyncpg.PostgresError) as error:
                 log.exception("database maintenance failed, trying again in an hour", error)
 
-    async def _delete_old_keys(self) -> bool:
+    async def _delete(self, table: str, column: str, hours: int) -> bool:
+        """Delete some rows that are too old; return whether there may be more."""
         tag = await self._db.execute(
-            "DELETE FROM weft.idempotency_keys WHERE ctid = ANY(ARRAY("
-            " SELECT ctid FROM weft.idempotency_keys"
-            " WHERE created_at < now() - make_interval(hours => $1)"
-            " ORDER BY created_at LIMIT $2))",
-            _KEY_HOURS,
-            _KEYS_AT_ONCE,
+            f"DELETE FROM weft.{table} WHERE ctid = ANY(ARRAY("  # noqa: S608 - names of _OLD
+            f" SELECT ctid FROM weft.{table} WHERE {column} < now() - make_interval(hours => $1)"
+            f" ORDER BY {column} LIMIT $2))",
+            hours,
+            _AT_ONCE,
         )
-        return tag == f"DELETE {_KEYS_AT_ONCE}"
+        return tag == f"DELETE {_AT_ONCE}"

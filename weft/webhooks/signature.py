@@ -16,6 +16,9 @@ from weft.settings import Secret, SettingsError
 TOLERANCE = 300.0
 """Seconds by which a webhook's timestamp may differ from our clock."""
 
+LONGEST_ID = 256
+"""Characters of a webhook's id."""
+
 _PREFIX = "whsec_"
 _VERSION = "v1"
 
@@ -44,17 +47,25 @@ def check_secret(secret: Secret, variable: str) -> None:
         raise SettingsError(f"{variable}: expected whsec_ and 24 to 64 bytes in base64") from None
 
 
-def sign(secret: Secret, *, id: str, body: bytes, at: float | None = None) -> dict[str, str]:  # noqa: A002 - the specification's own word
-    """Return the three headers of a webhook.
+def sign(
+    secret: Secret | Iterable[Secret],
+    *,
+    id: str,  # noqa: A002 - the specification's own word
+    body: bytes,
+    at: float | None = None,
+) -> dict[str, str]:
+    """Return the three headers of a webhook, with a signature by each secret.
 
-    `id` identifies it over all deliveries; `at` is the time of this one in seconds since the epoch
-    (default: now).
+    More than one secret is for the time of a rotation. `id` identifies the webhook over all
+    deliveries; `at` is the time of this one in seconds since the epoch (default: now).
     """
     timestamp = str(int(time.time() if at is None else at))
+    secrets = [secret] if isinstance(secret, Secret) else secret
+    signatures = (_signature(key_of(one), id, timestamp, body) for one in secrets)
     return {
         "webhook-id": id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": f"{_VERSION},{_signature(key_of(secret), id, timestamp, body)}",
+        "webhook-signature": " ".join(f"{_VERSION},{one}" for one in signatures),
     }
 
 
@@ -72,6 +83,8 @@ def verify(
     `now` is in seconds since the epoch, `tolerance` in seconds.
     """
     identity = _header(headers, "webhook-id")
+    if len(identity) > LONGEST_ID:
+        raise InvalidWebhook("webhook-id is too long")
     timestamp = _header(headers, "webhook-timestamp")
     _check_time(timestamp, time.time() if now is None else now, tolerance)
     given = _signatures(_header(headers, "webhook-signature"))
