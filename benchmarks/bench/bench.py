@@ -29,13 +29,17 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a figure of `variant` should be beside that of `beside`, in the median of the rounds."""
+    """What a figure of `variant` should be beside that of `beside`, in the median of the rounds.
+
+    With `above` it is what each adds to the figure of that variant.
+    """
 
     variant: str
     metric: str
     beside: str
     bound: float
     kind: Literal["at least", "at most"] = "at least"
+    above: str = ""
 
     def reached(self, ratio: float) -> bool:
         """Tell whether `ratio` is good enough."""

@@ -42,7 +42,8 @@ async def _measured(bench: Bench, variant: Variant, servers: Servers) -> dict[st
         if variant.telemetry:
             sink = await enter(subject("benchmarks.bench.sink:sink", Place(), {}, ours))
             address = sink.address
-            environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": address}
+            # The console's line is no signal: no other variant writes one.
+            environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "WEFT_CONSOLE": "off"}
         else:
             environment = {**QUIET, **environment}
         place = await enter(servers.place(address))

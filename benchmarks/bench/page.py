@@ -41,7 +41,7 @@ def goals(samples: Samples) -> list[str]:
     """Return a sentence for each goal: what it is, and what was measured."""
     lines = []
     for goal in samples.bench.goals:
-        ratios = samples.ratios(goal.variant, goal.metric, goal.beside)
+        ratios = samples.ratios(goal.variant, goal.metric, goal.beside, goal.above)
         if ratios:
             lines.append(_judged(goal, ratios))
     return lines
@@ -91,10 +91,11 @@ def put(name: str, new: str, page: Path = PAGE) -> None:
 
 def _judged(goal: Goal, ratios: list[float]) -> str:
     ratio = median(ratios)
+    over = f", each above `{goal.above}`" if goal.above else ""
     verdict = "reached" if goal.reached(ratio) else "NOT reached"
     return (
         f"goal: `{goal.variant}` {goal.kind} {goal.bound:g} of `{goal.beside}` in"
-        f" {goal.metric}: {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}), {verdict}"
+        f" {goal.metric}{over}: {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}), {verdict}"
     )
 
 

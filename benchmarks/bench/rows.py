@@ -39,11 +39,13 @@ class Samples:
         for metric, value in figures.items():
             self.values.setdefault((variant, metric), []).append(value)
 
-    def ratios(self, variant: str, metric: str, beside: str) -> list[float]:
-        """Return the ratio of two variants, round by round."""
+    def ratios(self, variant: str, metric: str, beside: str, above: str = "") -> list[float]:
+        """Return the ratio of two variants, round by round, each less the figure of `above`."""
         ours = self.values.get((variant, metric), [])
         theirs = self.values.get((beside, metric), [])
-        return [one / other for one, other in zip(ours, theirs, strict=False) if other]
+        base = self.values.get((above, metric), []) if above else [0.0] * len(ours)
+        rounds = zip(ours, theirs, base, strict=False)
+        return [(one - less) / (other - less) for one, other, less in rounds if other != less]
 
     def rows(self) -> list[Row]:
         """Return all figures, and beside them their ratios to the first variant."""

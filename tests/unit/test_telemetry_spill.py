@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from weft.telemetry.fast.outbox import Slice
-from weft.telemetry.fast.spill import InMemory, Spill, Store
+from weft.telemetry.fast.spill import AT_ONCE, InMemory, Spill, Store
 
 FIRST = Slice("traces", 2, b"first")
 SECOND = Slice("logs", 3, b"second")
@@ -31,10 +31,36 @@ def test_slices_come_back_oldest_first_and_stay_until_they_are_done_with(store: 
     assert store.oldest(0) is None
 
 
+def test_what_waits_of_one_signal_goes_together_and_is_one_request(tmp_path: Path) -> None:
+    for store in (InMemory(), Spill(tmp_path, "orders-0")):
+        for piece in (FIRST, SECOND, FIRST):
+            store.put(piece)
+        assert store.oldest(0) == Slice("traces", 4, b"firstfirst")
+        store.put(FIRST)
+        store.done()
+        assert store.oldest(0) == SECOND
+        store.done()
+        assert store.oldest(0) == FIRST
+        assert store.oldest(0) == FIRST
+        store.done()
+        assert store.oldest(0) is None
+
+
+def test_no_more_goes_together_than_a_request_may_have(tmp_path: Path) -> None:
+    large = Slice("traces", 1, bytes(AT_ONCE // 2 + 1))
+    for store in (InMemory(), Spill(tmp_path, "orders-0")):
+        for _ in range(20):
+            assert store.put(large)
+        for _ in range(20):
+            assert store.oldest(0) == large
+            store.done()
+
+
 def test_beyond_the_bound_the_newest_is_refused(store: Store) -> None:
     assert store.put(FIRST)
     assert store.put(SECOND)
     assert not store.put(FIRST)
+    assert store.oldest(0) == FIRST
     store.done()
     assert store.put(FIRST)
 
@@ -51,7 +77,7 @@ def test_what_a_process_left_is_there_for_its_successor(tmp_path: Path) -> None:
     while (piece := after.oldest(0)) is not None:
         found.append(piece)
         after.done()
-    assert found == [FIRST, SECOND, SECOND]
+    assert found == [FIRST, Slice("logs", 6, b"secondsecond")]
 
 
 def test_two_processes_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:

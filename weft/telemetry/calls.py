@@ -52,7 +52,7 @@ class Call(ABC):
         self._engine = engine
         self.span = span
         if self.tells:
-            ctx = Context({**ctx, OWNER: self})
+            dict.__setitem__(ctx, OWNER, self)  # it is new, and nobody has it yet
         self.context = ctx
         self.facts: Facts = {}
         self.ended = False

@@ -15,10 +15,11 @@ class Labels:
     Each combination of values has one instance, kept by whoever makes them (an `lru_cache`).
     """
 
-    __slots__ = ("attributes", "in_log", "in_span", "key", "series")
+    __slots__ = ("attributes", "in_log", "in_span", "key", "names", "series")
 
     def __init__(self, attributes: Mapping[str, Any]) -> None:
         self.attributes = {k: v for k, v in attributes.items() if v not in (None, "")}
+        self.names = frozenset(self.attributes)
         self.key = frozenset(self.attributes.items())
         pairs = wire.pairs(self.attributes)
         self.in_span = wire.repeated(SPAN_ATTRIBUTE, pairs)

@@ -139,7 +139,7 @@ class Silent(SdkEngine):
         """Go on in the context that is there, so that a caller's trace id is handed on."""
         del name, kind, labels, varying, links
         ctx = otel_context.get_current() if parent is None else parent
-        return trace.get_current_span(ctx), ctx
+        return trace.get_current_span(ctx), Context(ctx)
 
     def finish(self, call: Ended, error: BaseException | None) -> None:
         """Show the call's line, if a console does."""

@@ -62,6 +62,12 @@ def _whole(key: str, number: int) -> bytes:
     return sized(_key(key) + sized(any_value(number)))
 
 
+@lru_cache(maxsize=1024)
+def _before_double(key: str) -> bytes:
+    start = _key(key)
+    return varint(len(start) + 10) + start + b"\x09\x21"
+
+
 def pair(key: str, value: Any) -> bytes:
     """Return a KeyValue after its length.
 
@@ -77,13 +83,26 @@ def pair(key: str, value: Any) -> bytes:
         return sized(_key(key) + sized(b"\x0a" + sized(encoded)))
     if kind is int:
         return _whole(key, value)
+    if kind is float:
+        return _before_double(key) + _double(value)
     return sized(_key(key) + sized(any_value(value)))
 
 
+@lru_cache(maxsize=4096)
+def _text_pair(key: str, value: str) -> bytes:
+    return pair(key, value)
+
+
 def pairs(attributes: Mapping[str, Any]) -> list[bytes]:
-    """Return `pair` of each attribute; one that OTLP cannot hold is left out, as the SDK does."""
+    """Return `pair` of each attribute; one that OTLP cannot hold is left out, as the SDK does.
+
+    Texts are expected to repeat.
+    """
     try:
-        return [pair(key, value) for key, value in attributes.items()]
+        return [
+            _text_pair(key, value) if type(value) is str else pair(key, value)
+            for key, value in attributes.items()
+        ]
     except (TypeError, ValueError):
         return [encoded for each in attributes.items() if (encoded := _pair_or_nothing(*each))]
 

@@ -1,7 +1,7 @@
 """The same server with OpenTelemetry's own instrumentation, on the packages of official.lock."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from benchmarks.bench.http.servers import serving
+from benchmarks.bench.http.servers import handle, serving
 from benchmarks.bench.subject import Meter, Place
 
 log = logging.getLogger("bench")
@@ -43,17 +43,14 @@ async def official(_: Place, meter: Meter) -> AsyncIterator[None]:
     log.setLevel(logging.INFO)
     AioHttpServerInstrumentor().instrument()
 
-    @web.middleware
-    async def told(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        response = await handler(request)
+    async def told(request: web.Request) -> web.StreamResponse:
+        response = await handle(request)
         log.info("request served", extra={"url.path": request.path, "status": response.status})
         return response
 
     try:
         # Made after the instrumentation, which puts its own class in the place of aiohttp's.
-        async with serving(meter, application=web.Application(middlewares=[told])):
+        async with serving(meter, web.Application(), told):
             yield
     finally:
         for provider in (tracers, meters, loggers):

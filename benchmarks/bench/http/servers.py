@@ -1,8 +1,8 @@
 """The server that all variants have in common, and the bare one."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -12,6 +12,9 @@ ROUTE: Final = "/orders/{order_id}"
 _BODY: Final = b'{"order_id": "17", "status": "confirmed", "total": "12.50"}'
 
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 async def handle(_: web.Request) -> web.Response:
     """Answer with a small JSON document."""
     return web.Response(body=_BODY, content_type="application/json")
@@ -19,11 +22,11 @@ async def handle(_: web.Request) -> web.Response:
 
 @asynccontextmanager
 async def serving(
-    meter: Meter, middlewares: Sequence[Any] = (), application: web.Application | None = None
+    meter: Meter, application: web.Application | None = None, handler: Handler = handle
 ) -> AsyncIterator[None]:
     """Serve on a free port of the loopback."""
-    app = application or web.Application(middlewares=middlewares)
-    app.router.add_get(ROUTE, handle)
+    app = application or web.Application()
+    app.router.add_get(ROUTE, handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -13,6 +13,9 @@ from weft.telemetry.fast.spill import Store
 EVERY = 0.2
 """Seconds of telemetry in one slice: what a kill -9 costs at most, beside the spans then open."""
 
+PAUSE = 0.4
+"""Seconds between two requests to the collector: what comes meanwhile goes together."""
+
 STRAYS_EVERY = 10.0
 """Seconds between two looks for what processes that are gone have left."""
 
@@ -77,6 +80,8 @@ class Delivery:
             if piece is not None:
                 if self._sent(piece):
                     self._store.done()
+                if self._store.is_empty():
+                    self._closing.wait(PAUSE)
             elif self._closing.is_set():
                 return
             elif time.monotonic() >= look:

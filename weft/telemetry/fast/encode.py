@@ -6,6 +6,7 @@ SDK's exporter, and unlike the protobuf default, a span always has a status.
 
 import struct
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 from opentelemetry.sdk.resources import Resource
@@ -48,9 +49,7 @@ def span(
                 span_id.to_bytes(8, "big"),
                 b"\x1a" + wire.text(_state(state)) if state else b"",
                 b"\x22\x08" + parent_id.to_bytes(8, "big") if parent_id else b"",
-                b"\x2a",
-                wire.text(name),
-                _KINDS[kind],
+                _named(name, kind),
                 _times(0x39, start_ns, 0x41, end_ns),
                 attributes,
                 rest,
@@ -58,6 +57,11 @@ def span(
             )
         )
     )
+
+
+@lru_cache(maxsize=4096)
+def _named(name: str, kind: SpanKind) -> bytes:
+    return b"\x2a" + wire.text(name) + _KINDS[kind]
 
 
 class Extended(Protocol):

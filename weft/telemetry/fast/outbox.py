@@ -1,6 +1,6 @@
 """Encoded spans and log records on their way out of this process."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
@@ -17,6 +17,14 @@ class Slice(NamedTuple):
     signal: Signal
     items: int
     body: bytes
+
+    @classmethod
+    def joined(cls, pieces: Sequence["Slice"]) -> "Slice":
+        """Return slices of one signal as one: requests after each other are one request."""
+        if len(pieces) == 1:
+            return pieces[0]
+        body = b"".join(piece.body for piece in pieces)
+        return cls(pieces[0].signal, sum(piece.items for piece in pieces), body)
 
 
 class Scope:

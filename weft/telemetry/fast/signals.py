@@ -35,6 +35,8 @@ class Signals:
         most = limits.max_log_record_attributes
         self._most = 0 if limits.max_log_record_attribute_length is not None else most or 0
         self._lines: list[Line] = []
+        self._records: dict[str, list[bytes]] = {}
+        """What is on its way out, by logger."""
 
     def measure(self, instrument: Instrument, value: float, labels: Labels, call: Ended) -> None:
         """Add to the series of `labels`; a sampled span becomes its exemplar."""
@@ -116,7 +118,7 @@ class Signals:
             told is not None
             and error is None
             and len(labels.attributes) + len(facts) < self._most
-            and labels.attributes.keys().isdisjoint(facts)
+            and labels.names.isdisjoint(facts)
         )
         if not simple or log.console().is_on:
             known = {key: value for key, value in facts.items() if value is not None}
@@ -163,7 +165,10 @@ class Signals:
         self, said: Said, now: int, attributes: bytes, context: tuple[int, int, int]
     ) -> None:
         trace_id, span_id, flags = context
-        self._outgoing.scope("logs", said.logger).items.append(
+        records = self._records.get(said.logger)
+        if records is None:
+            records = self._records[said.logger] = self._outgoing.scope("logs", said.logger).items
+        records.append(
             encode.log_record(
                 time_ns=now,
                 observed_ns=now,
@@ -196,7 +201,7 @@ def _attributes(
     varying = span.varying
     if span.bounded is None and told is not None:
         both = labels if span.labels is labels else conventions.union(span.labels, labels)
-        known = both.attributes.keys()
+        known = both.names
         if known.isdisjoint(facts) and len(known) + len(facts) + len(varying or ()) <= span.most:
             if not varying:
                 return both.in_span + wire.repeated(SPAN_ATTRIBUTE, told), 0

@@ -8,18 +8,24 @@ import fcntl
 import os
 import re
 import threading
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Protocol, get_args
+from typing import IO, Protocol, TypeVar, get_args
 
 from weft.telemetry.fast.outbox import Signal, Slice
 
 LIMIT = 64 * 1024 * 1024
 """Bytes that may wait; beyond, the newest is refused."""
 
+AT_ONCE = 1024 * 1024
+"""Bytes that are sent together, unless one slice alone has more."""
+
+_KEPT = 8
+"""Slices at the end of the queue that need not be read again from their files."""
+
 _NAME = re.compile(rf"\d{{16}}-(\d{{1,9}})\.({'|'.join(get_args(Signal))})")
 _SLOTS = 100
+_T = TypeVar("_T")
 
 
 class Store(Protocol):
@@ -29,10 +35,16 @@ class Store(Protocol):
         """Keep `piece`; False if there is no room for it."""
 
     def oldest(self, seconds: float) -> Slice | None:
-        """Wait so long for the oldest slice; it stays until `done`."""
+        """Wait so long for the oldest slice, joined with those of its signal that wait too.
+
+        They stay until `done`.
+        """
 
     def done(self) -> None:
-        """Forget the oldest slice."""
+        """Forget what `oldest` gave last."""
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits."""
 
     def strays(self) -> Iterator[Slice]:
         """Give what processes that are gone have left; each is forgotten when the next is asked."""
@@ -43,7 +55,9 @@ class InMemory:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._room = limit
-        self._slices: deque[Slice] = deque()
+        self._slices: dict[int, Slice] = {}
+        self._given: list[int] = []
+        self._next = 0
         self._some = threading.Condition()
 
     def put(self, piece: Slice) -> bool:
@@ -52,20 +66,29 @@ class InMemory:
             if len(piece.body) > self._room:
                 return False
             self._room -= len(piece.body)
-            self._slices.append(piece)
+            self._slices[self._next] = piece
+            self._next += 1
             self._some.notify()
         return True
 
     def oldest(self, seconds: float) -> Slice | None:
-        """Wait so long for the oldest slice; it stays until `done`."""
+        """Wait so long for the oldest slice and those of its signal; they stay until `done`."""
         with self._some:
             self._some.wait_for(lambda: self._slices, seconds)
-            return self._slices[0] if self._slices else None
+            waiting = [(key, each.signal, len(each.body)) for key, each in self._slices.items()]
+            self._given = _together(waiting)
+            given = [self._slices[key] for key in self._given]
+        return Slice.joined(given) if given else None
 
     def done(self) -> None:
-        """Forget the oldest slice."""
+        """Forget what `oldest` gave last."""
         with self._some:
-            self._room += len(self._slices.popleft().body)
+            for key in self._given:
+                self._room += len(self._slices.pop(key).body)
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits."""
+        return not self._slices
 
     def strays(self) -> Iterator[Slice]:
         """There are none."""
@@ -84,8 +107,10 @@ class Spill:
         self._some = threading.Condition()
         for part in self._folder.glob("*.part"):
             part.unlink()
-        self._files = deque(_files(self._folder))
-        self._room = limit - sum(path.stat().st_size for path in self._files)
+        self._files = {path: path.stat().st_size for path in _files(self._folder)}
+        self._read: dict[Path, Slice] = {}
+        self._given: list[Path] = []
+        self._room = limit - sum(self._files.values())
         self._next = 1 + max((int(path.name[:16]) for path in self._files), default=0)
 
     def put(self, piece: Slice) -> bool:
@@ -105,23 +130,33 @@ class Spill:
             return False
         with self._some:
             self._room -= size
-            self._files.append(path)
+            self._files[path] = size
+            if len(self._files) <= _KEPT:
+                self._read[path] = piece
             self._some.notify()
         return True
 
     def oldest(self, seconds: float) -> Slice | None:
-        """Wait so long for the oldest slice; it stays until `done`."""
+        """Wait so long for the oldest slice and those of its signal; they stay until `done`."""
         with self._some:
             self._some.wait_for(lambda: self._files, seconds)
-            path = self._files[0] if self._files else None
-        return None if path is None else _read(path)
+            sizes = [(path, path.suffix, size) for path, size in self._files.items()]
+        self._given = _together(sizes)
+        if not self._given:
+            return None
+        return Slice.joined([self._read.get(path) or _read(path) for path in self._given])
 
     def done(self) -> None:
-        """Remove the oldest slice."""
-        with self._some:
-            path = self._files.popleft()
-            self._room += path.stat().st_size
-        path.unlink()
+        """Remove what `oldest` gave last."""
+        for path in self._given:
+            with self._some:
+                self._room += self._files.pop(path)
+                self._read.pop(path, None)
+            path.unlink()
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits."""
+        return not self._files
 
     def strays(self) -> Iterator[Slice]:
         """Give what is in folders whose process is gone; each is removed when the next is asked."""
@@ -139,6 +174,20 @@ class Spill:
     def close(self) -> None:
         """Leave the folder to whoever comes."""
         self._lock.close()
+
+
+def _together(waiting: Sequence[tuple[_T, str, int]]) -> list[_T]:
+    """Return the first of (what, its signal, its bytes) and those after it that go with it."""
+    chosen: list[_T] = []
+    room = AT_ONCE
+    for each, signal, size in waiting:
+        if signal != waiting[0][1]:
+            continue
+        if chosen and size > room:
+            break
+        chosen.append(each)
+        room -= size
+    return chosen
 
 
 def _own_folder(parent: Path, name: str) -> tuple[Path, IO[bytes]]:
