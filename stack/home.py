@@ -35,6 +35,11 @@ class Home:
         return self.path / "config"
 
     @property
+    def flags(self) -> Path:
+        """The file of flags: alone in its folder, which is what containers are given."""
+        return self.config / "flags" / "flags.json"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

@@ -149,6 +149,8 @@ def environment(
         "WEFT_BIND": BIND,
         "WEFT_PORT": str(port),
         "WEFT_INSTANCE": str(instance),
+        "WEFT_FLAGS": str(system.home.flags),
+        "WEFT_FAULTS": str(settings.faults(chosen)).lower(),
         "WEFT_SPILL_DIR": str(system.home.data("spill")),
         "WEFT_JWKS": str(system.credentials.jwks_path),
         "OTEL_SERVICE_NAME": service.name,

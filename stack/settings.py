@@ -17,16 +17,25 @@ _PATH = re.compile(r"[\w./+@:~-]+", re.ASCII)
 
 
 class StackSettings(Settings, frozen=True, kw_only=True):
-    """WEFT_HOME, WEFT_PORT_BASE and WEFT_TRAFFIC."""
+    """WEFT_HOME, WEFT_PORT_BASE, WEFT_TRAFFIC, WEFT_FAULTS and WEFT_ENVIRONMENT."""
 
     home: Path | None = None
     port_base: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT_BASE)] | None = None
     traffic: bool = True
+    faults: bool | None = None
+    environment: str = "local"
 
 
 def traffic(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether a start brings synthetic traffic along; SettingsError in one line."""
     return StackSettings.load(environ).traffic
+
+
+def faults(environ: Mapping[str, str]) -> bool:
+    """Return whether services take faults: where WEFT_FAULTS says so, or nobody says that the
+    environment is another than local. SettingsError in one line."""
+    settings = StackSettings.load(environ)
+    return settings.environment == "local" if settings.faults is None else settings.faults
 
 
 def load(environ: Mapping[str, str] = os.environ) -> tuple[Path, int]:

@@ -44,6 +44,10 @@ class Service:
         self.version = version
         self._components: list[Component] = []
         self._server: HttpServer | None = None
+        if settings.flags is not None:
+            from weft.flags.watch import Flags  # noqa: PLC0415 - a program without flags does without
+
+            self.add(Flags(name, settings.flags, allow_faults=settings.faults))
 
     def add(self, component: Part) -> Part:
         """Add a component and return it."""

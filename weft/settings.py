@@ -98,6 +98,10 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     telemetry: Literal["fast", "sdk"] = "fast"
     """Which engine makes the signals: the chassis' own, or the plain OpenTelemetry SDK."""
+    flags: Path | None = None
+    """The file of flags, which is watched; without it no flag is set."""
+    faults: bool = False
+    """Whether a flag may switch on a fault here: never where customers are served."""
     spill_dir: Path | None = None
     """Where spans and log records wait for the collector; without it in memory."""
 

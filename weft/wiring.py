@@ -1,7 +1,9 @@
 """The usual components of a service that has a database and messages, from its settings."""
 
 from weft.component import Component
+from weft.flags.faults import POISON_MESSAGES, effect
 from weft.messaging import Broker, Command, Consumer, Event, Publisher, ServiceTopology
+from weft.messaging.poison import poisoning
 from weft.postgres import Database, Handlers, Relay, Schema, exactly_once
 from weft.settings import Secret, ServiceSettings, SettingsError
 
@@ -35,7 +37,11 @@ def messages(
         )
         for queue in topology.queues
     ]
-    return [broker, Relay(db, Publisher(broker)), *consumers]
+    publisher = Publisher(broker)
+    if topology.queues:
+        kind = (*topology.commands, *handlers.kinds)[0]
+        effect(POISON_MESSAGES, poisoning(publisher, topology.queues[0], kind.message_type))
+    return [broker, Relay(db, publisher), *consumers]
 
 
 def _given(settings: ServiceSettings, name: str) -> Secret:

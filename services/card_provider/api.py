@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from services.card_provider import domain, store
 from services.card_provider.domain import Failing, Habits, Impossible, Status, Verdict
 from services.card_provider.store import Action, Authorization
+from weft.flags import strikes
 from weft.http import Identity, Problem, Request, Routes, busy
 from weft.postgres import Database, Transaction
 from weft.settings import Secret
@@ -94,6 +95,7 @@ def routes(db: Database, habits: Habits) -> Routes:
     @api.post("/v1/authorizations", summary="Authorise a payment")
     async def authorize(request: Request, body: AuthorizationBody) -> AuthorizationView:
         key = _key(request)
+        _fail_by_flag()
         await _dawdle(request, body.token)
         async with db.transaction() as tx:
             result = await _authorized(tx, key, body, habits)
@@ -103,6 +105,7 @@ def routes(db: Database, habits: Habits) -> Routes:
 
     @api.get("/v1/authorizations/{payment_id}", summary="Show an authorisation")
     async def show(request: Request) -> AuthorizationView:
+        _fail_by_flag()
         found = await store.find(db, _payment_id(request))
         if found is None or found.status is None:
             raise Problem(404, detail="There is no such authorisation.")
@@ -128,6 +131,11 @@ def routes(db: Database, habits: Habits) -> Routes:
         )
 
     return api
+
+
+def _fail_by_flag() -> None:
+    if strikes("payment-failures"):
+        raise Problem(503, detail="The provider is out of order.")
 
 
 async def _dawdle(request: Request, token: str) -> None:
@@ -174,6 +182,7 @@ async def _settle(
     db: Database, request: Request, action: Literal["capture", "void"]
 ) -> AuthorizationView:
     key, payment_id = _key(request), _payment_id(request)
+    _fail_by_flag()
     async with db.transaction() as tx:
         await _take(tx, key, action, payment_id)
         found = await store.lock(tx, payment_id)

@@ -11,6 +11,7 @@ from services.inventory.domain import ProductSet
 from services.inventory.messages import product_set
 from services.inventory.store import Product
 from weft.cache import Cache
+from weft.flags import delay
 from weft.http import Cursors, FieldError, Problem, Reply, Request, Routes
 from weft.messaging import outgoing
 from weft.postgres import Database, Outbox
@@ -63,6 +64,7 @@ def routes(db: Database, outbox: Outbox, cache: Cache) -> Routes:
     @api.get("/v1/products", summary="List the products")
     async def products(_: Request, query: Page) -> ProductList:
         before = None if query.cursor is None else _after(query.cursor)
+        await delay(domain.SLOW)
         found = await store.page(db, before=before, limit=query.limit + 1)
         shown = found[: query.limit]
         more = len(found) > query.limit
@@ -74,6 +76,7 @@ def routes(db: Database, outbox: Outbox, cache: Cache) -> Routes:
     @api.get("/v1/products/{sku}", summary="Show a product")
     async def product(request: Request) -> Reply[ProductView]:
         sku = request.path["sku"]
+        await delay(domain.SLOW)
 
         async def read() -> bytes | None:
             found = await store.find(db, sku)

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+SLOW: Final = "slow-inventory"
+"""The fault that makes everything here take longer."""
 CURRENCY: Final = "EUR"
 MAX_PRICE_MINOR: Final = 999_999_999
 """9,999,999.99"""

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from services.inventory import domain, store
 from services.inventory.domain import NotReserved, State
 from weft.cache import Cache
+from weft.flags import delay
 from weft.messaging import Command, Event, Incoming, outgoing
 from weft.postgres import Handlers, Outbox, Transaction
 from weft.telemetry import counter, fact, get_logger, is_synthetic
@@ -126,12 +127,14 @@ def handlers(outbox: Outbox, cache: Cache) -> Handlers:
     @take.on(ReserveStock)
     async def reserve(tx: Transaction, message: ReserveStock, _: Incoming) -> None:
         fact("weft.order.id", message.order_id)
+        await delay(domain.SLOW)
         wanted = domain.lines((item.sku, item.quantity) for item in message.items)
         await answer(tx, message.order_id, await store.reserve(tx, message.order_id, wanted))
 
     @take.on(ReleaseStock, endless=True)
     async def release(tx: Transaction, message: ReleaseStock, _: Incoming) -> None:
         fact("weft.order.id", message.order_id)
+        await delay(domain.SLOW)
         reservation = await store.release(tx, message.order_id)
         if reservation.state is State.COMMITTED:
             log.warning("release of sold stock", **{"weft.order.id": message.order_id})
@@ -140,6 +143,7 @@ def handlers(outbox: Outbox, cache: Cache) -> Handlers:
     @take.on(CommitStock, endless=True)
     async def commit(tx: Transaction, message: CommitStock, _: Incoming) -> None:
         fact("weft.order.id", message.order_id)
+        await delay(domain.SLOW)
         reservation = await store.commit(tx, message.order_id)
         if reservation is None or reservation.state is not State.COMMITTED:
             raise NotReserved(message.order_id, reservation.state if reservation else None)

@@ -13,6 +13,7 @@ from services.orders.fulfilment import TIMER, Fulfilment
 from services.orders.handlers import handlers
 from services.orders.placement import Placement
 from weft.errors import Unavailable
+from weft.flags.provider import Features
 from weft.http import Authenticator
 from weft.postgres import (
     Database,
@@ -67,7 +68,9 @@ def build(settings: OrdersSettings) -> Service:
         deadline=settings.order_deadline,
         repeat=settings.order_repeat,
     )
-    placement = Placement(db, IdempotencyKeys(db), Catalogue(db, inventory), fulfilment)
+    placement = Placement(
+        db, IdempotencyKeys(db), Catalogue(db, inventory), fulfilment, has=Features().has
+    )
     service.messages(db, handlers(fulfilment))
     service.add(DeadlineScanner(db, {TIMER: fulfilment.due}))
     service.add(sales.projection(db, events))

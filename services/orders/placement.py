@@ -1,18 +1,26 @@
 """Accepting an order, once for each Idempotency-Key."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
 
 from services.orders.catalogue import Catalogue
-from services.orders.domain import Line, OrderPlaced, Product, price, total
+from services.orders.domain import (
+    VOLUME_DISCOUNT,
+    Line,
+    OrderPlaced,
+    Product,
+    price,
+    total,
+)
 from services.orders.fulfilment import Fulfilment
 from weft.errors import Unavailable
 from weft.ids import uuid7
 from weft.postgres import Database, IdempotencyKeys, KeyedRequest, StoredAnswer, Transaction
+from weft.telemetry import fact
 
 ACCEPTED: Final = 202
 AT_ONCE: Final = 5
@@ -58,15 +66,22 @@ class _Missing(Exception):
 
 
 class Placement:
-    """Turns wishes into orders."""
+    """Turns wishes into orders. `has` tells whether a user has a feature."""
 
     def __init__(
-        self, db: Database, keys: IdempotencyKeys, catalogue: Catalogue, fulfilment: Fulfilment
+        self,
+        db: Database,
+        keys: IdempotencyKeys,
+        catalogue: Catalogue,
+        fulfilment: Fulfilment,
+        *,
+        has: Callable[[str, str], bool],
     ) -> None:
         self._db = db
         self._keys = keys
         self._catalogue = catalogue
         self._fulfilment = fulfilment
+        self._has = has
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def place(self, request: KeyedRequest, wish: Wish, headers: Mapping[str, str]) -> Placed:
@@ -116,7 +131,10 @@ class Placement:
         return {**(asked or {}), **known}
 
     async def _accept(self, tx: Transaction, wish: Wish, products: Mapping[str, Product]) -> bytes:
-        items, currency = price(wish.lines, products)
+        discount = self._has(wish.subject, VOLUME_DISCOUNT)
+        if discount:
+            fact("weft.order.pricing", VOLUME_DISCOUNT)
+        items, currency = price(wish.lines, products, volume_discount=discount)
         order_id = uuid7()
         placed = OrderPlaced(
             subject=wish.subject,

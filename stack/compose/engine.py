@@ -11,6 +11,7 @@ from stack.system import System
 
 _ASK_SECONDS: Final = 30.0
 _OURS: Final = (
+    "WEFT_FAULTS",
     "WEFT_GIVEN",
     "WEFT_PUBLISHED_",
     "WEFT_RESOURCE_ATTRIBUTES",

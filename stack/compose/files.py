@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from stack import services
+from stack import services, settings
 from stack.backing import grafana, postgres, rabbitmq, valkey
 from stack.compose.inside import BIND, inside
 from stack.credentials import ADMIN, VHOST
@@ -42,6 +42,7 @@ def variables_file(system: System) -> Path:
 
 def prepare(system: System) -> None:
     """Write every file. SettingsError for a setting that an environment file cannot hold."""
+    system.home.flags.parent.mkdir(mode=0o755, exist_ok=True)
     given = folder(system) / "secrets"
     given.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in secrets(system).items():
@@ -89,6 +90,7 @@ def variables(system: System) -> dict[str, str]:
     return {
         "COMPOSE_PROJECT_NAME": project(system),
         "WEFT_GIVEN": str(folder(system)),
+        "WEFT_FAULTS": str(settings.faults(chosen)).lower(),
         "WEFT_RESOURCE_ATTRIBUTES": ",".join(attributes),
         "WEFT_TRAFFIC": str(services.instances(system)[services.TRAFFIC]),
         "WEFT_DEFINITIONS_DIGEST": _digest(_definitions(inside(system))),

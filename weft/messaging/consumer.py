@@ -7,6 +7,7 @@ from aiormq.abc import AbstractConnection
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from weft.errors import Unavailable
+from weft.flags import faults
 from weft.messaging.backoff import Backoff
 from weft.messaging.broker import Broker
 from weft.messaging.errors import TopologyError
@@ -164,6 +165,8 @@ class Consumer:
         self._meters.paused(flag=False)
 
     async def _may_resume(self) -> bool:
+        if faults.CONSUMER_PAUSED in faults.ACTIVE:
+            return False
         if self._resume_check is None:
             return True
         try:
@@ -191,6 +194,9 @@ class Consumer:
 
     async def _hand(self, session: Session) -> None:
         while session.taking and session.waiting:
+            if faults.CONSUMER_PAUSED in faults.ACTIVE:
+                session.end(Unavailable("fault", faults.CONSUMER_PAUSED))
+                return
             try:
                 done = await self._processing.process(session, session.waiting.popleft())
             except Exception as error:  # noqa: BLE001 - the message must come again all the same

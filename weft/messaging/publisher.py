@@ -7,8 +7,10 @@ from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
 from weft.errors import Unavailable
+from weft.flags import faults
 from weft.messaging.broker import Broker
 from weft.messaging.confirms import Batch, Outcome, Slot, enter, fail_all
+from weft.messaging.errors import Rejected
 from weft.messaging.link import is_blocked
 from weft.messaging.message import Outgoing
 from weft.messaging.talk import LOST, talk, why
@@ -57,6 +59,20 @@ class Publisher:
         gets a send span, child of the trace context in its headers; without, its headers go as
         they are.
         """
+        if faults.value(faults.PUBLISH_FAILURES) is not None:
+            return await self._with_failures(messages, traced=traced)
+        return await self._publish(messages, traced=traced)
+
+    async def _with_failures(self, messages: Sequence[Outgoing], *, traced: bool) -> list[Outcome]:
+        refused = [faults.strikes(faults.PUBLISH_FAILURES) for _ in messages]
+        sent = [each for each, out in zip(messages, refused, strict=True) if not out]
+        outcomes = iter(await self._publish(sent, traced=traced))
+        return [
+            Rejected(message.exchange, message.routing_key) if out else next(outcomes)
+            for message, out in zip(messages, refused, strict=True)
+        ]
+
+    async def _publish(self, messages: Sequence[Outgoing], *, traced: bool) -> list[Outcome]:
         batch = Batch(len(messages))
         if not messages:
             return []
