@@ -27,6 +27,14 @@ async def burn() -> None:
 async def leak() -> None:
     """Take the fault's MiB each second and keep them until the fault ends."""
     kept: list[bytearray] = []
+    try:
+        await _take(kept)
+        await asyncio.Event().wait()
+    finally:
+        kept.clear()  # what ended may be kept, with what it held, by who asks how
+
+
+async def _take(kept: list[bytearray]) -> None:
     owed, taken = 0.0, 0
     while taken < MOST_MIB * _MIB:
         owed += (value(MEMORY_LEAK) or 0.0) * _MIB * _PERIOD
@@ -35,4 +43,3 @@ async def leak() -> None:
         taken += size
         kept.append(bytearray(b"\x01") * size)  # written to, so that it is resident
         await asyncio.sleep(_PERIOD)
-    await asyncio.Event().wait()
