@@ -8,9 +8,9 @@ from stack.ports import Ports
 if TYPE_CHECKING:
     from stack.system import System
 
-PEERS: Final = ("orders", "inventory", "payments", "card_provider")
-_DATABASES: Final = ("orders", "inventory", "payments", "card_provider")
-_BROKER_USERS: Final = ("orders", "inventory", "payments")
+PEERS: Final = ("orders", "inventory", "payments", "reports", "card_provider")
+_DATABASES: Final = ("orders", "inventory", "payments", "reports", "card_provider")
+_BROKER_USERS: Final = ("orders", "inventory", "payments", "reports")
 
 
 def peers(ports: Ports) -> dict[str, str]:

@@ -45,7 +45,9 @@ class Credentials:
         for user in [*users, MONITORING, OPERATOR]:
             self._make(f"rabbitmq-{user}", secrets.token_urlsafe(_PASSWORD_BYTES))
         self._make("card-provider-key", secrets.token_urlsafe(_PASSWORD_BYTES))
-        self._make("webhook-secret", "whsec_" + b64encode(secrets.token_bytes(32)).decode())
+        for name in ("webhook-secret", "report-webhook-secret"):
+            self._make(name, "whsec_" + b64encode(secrets.token_bytes(32)).decode())
+        self._make("webhook-key", secrets.token_urlsafe(32))
         self._make("token-key.pem", new_private_key().decode())
         write(self.jwks_path, json.dumps(self.signer().jwks()) + "\n")
         self._make("traffic-token", self.signer().mint("traffic", _TRAFFIC, _YEARS).token)

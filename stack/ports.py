@@ -16,6 +16,7 @@ _PORTS: Final = {
     "orders": 8101,
     "inventory": 8102,
     "payments": 8103,
+    "reports": 8104,
     "card_provider": 8108,
     "traffic": 8109,
     "rabbitmq": 5672,

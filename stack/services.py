@@ -66,6 +66,13 @@ SERVICES: Final = (
         secrets=("card-provider-key", "webhook-secret"),
     ),
     Service(name="card_provider", database=True, secrets=("card-provider-key", "webhook-secret")),
+    Service(
+        name="reports",
+        database=True,
+        broker=True,
+        publishes=("report",),
+        secrets=("report-webhook-secret", "webhook-key"),
+    ),
     Service(name=TRAFFIC, secrets=("traffic-token",), asks=("gateway",)),
 )
 

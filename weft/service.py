@@ -6,7 +6,7 @@ import gc
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import uvloop
@@ -22,6 +22,7 @@ from weft.telemetry.options import TelemetryOptions
 from weft.telemetry.setup import Telemetry
 
 if TYPE_CHECKING:
+    from weft.messaging import Broker, QueueSpec
     from weft.postgres import Database, Handlers, Schema
 
 FLUSH_SECONDS = 3.0
@@ -60,19 +61,37 @@ class Service:
 
         return self.add(wiring.database(self.settings, schema))
 
-    def messages(self, db: "Database", handlers: "Handlers", *, concurrency: int = 16) -> None:
+    def messages(
+        self,
+        db: "Database",
+        handlers: "Handlers",
+        *,
+        concurrency: int = 16,
+        further: Sequence["QueueSpec"] = (),
+        fanouts: Sequence[str] = (),
+    ) -> "Broker":
         """Add what sends and handles messages, over the broker at WEFT_BROKER_URL.
 
         The relay publishes what is in the outbox of `db`. Commands that have one of `handlers` come
         by the queue SERVICE.commands, events by SERVICE.events: each message is handled exactly
-        once, in a transaction of `db`, with `concurrency` of a queue in hand at most. Raises
-        SettingsError.
+        once, in a transaction of `db`, with `concurrency` of a queue in hand at most. `further`
+        queues and `fanouts` (SERVICE.NAME) are declared, for who consumes from them by the broker
+        that this returns. Raises SettingsError.
         """
         from weft import wiring  # noqa: PLC0415 - not every service has messages
 
-        parts = wiring.messages(self.name, self.settings, db, handlers, concurrency=concurrency)
+        broker, parts = wiring.messages(
+            self.name,
+            self.settings,
+            db,
+            handlers,
+            concurrency=concurrency,
+            further=further,
+            fanouts=fanouts,
+        )
         for part in parts:
             self.add(part)
+        return broker
 
     def background(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` while the service runs; begin it anew, with back-off, when it raises."""

@@ -1,8 +1,10 @@
 """The usual components of a service that has a database and messages, from its settings."""
 
+from collections.abc import Sequence
+
 from weft.component import Component
 from weft.flags.faults import POISON_MESSAGES, effect
-from weft.messaging import Broker, Command, Consumer, Event, Publisher, ServiceTopology
+from weft.messaging import Broker, Command, Consumer, Event, Publisher, QueueSpec, ServiceTopology
 from weft.messaging.poison import poisoning
 from weft.postgres import Database, Handlers, Relay, Schema, exactly_once
 from weft.settings import Secret, ServiceSettings, SettingsError
@@ -14,18 +16,28 @@ def database(settings: ServiceSettings, schema: Schema | None) -> Database:
 
 
 def messages(
-    service: str, settings: ServiceSettings, db: Database, handlers: Handlers, *, concurrency: int
-) -> list[Component]:
-    """Return broker, relay and a consumer for each queue, to start in that order.
+    service: str,
+    settings: ServiceSettings,
+    db: Database,
+    handlers: Handlers,
+    *,
+    concurrency: int,
+    further: Sequence[QueueSpec] = (),
+    fanouts: Sequence[str] = (),
+) -> tuple[Broker, list[Component]]:
+    """Return the broker, and with it relay and a consumer for each queue, to start in that order.
 
-    Raises SettingsError.
+    Nobody consumes from the `further` queues here. Raises SettingsError.
     """
     topology = ServiceTopology(
         service=service,
         commands=[kind for kind in handlers.kinds if issubclass(kind, Command)],
         events=[kind.message_type for kind in handlers.kinds if issubclass(kind, Event)],
+        further=further,
+        fanouts=fanouts,
     )
     broker = Broker(_given(settings, "broker_url"), topology)
+    own = [queue for queue in topology.queues if queue not in further]
     consumers = [
         Consumer(
             broker,
@@ -35,13 +47,13 @@ def messages(
             endless=handlers.endless,
             resume_check=db.check,
         )
-        for queue in topology.queues
+        for queue in own
     ]
     publisher = Publisher(broker)
-    if topology.queues:
+    if own:
         kind = (*topology.commands, *handlers.kinds)[0]
-        effect(POISON_MESSAGES, poisoning(publisher, topology.queues[0], kind.message_type))
-    return [broker, Relay(db, publisher), *consumers]
+        effect(POISON_MESSAGES, poisoning(publisher, own[0], kind.message_type))
+    return broker, [broker, Relay(db, publisher), *consumers]
 
 
 def _given(settings: ServiceSettings, name: str) -> Secret:

@@ -29,6 +29,7 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     orders_url: str = "http://127.0.0.1:8101"
     inventory_url: str = "http://127.0.0.1:8102"
     payments_url: str = "http://127.0.0.1:8103"
+    reports_url: str = "http://127.0.0.1:8104"
     card_provider_url: str = "http://127.0.0.1:8108"
     jaeger_url: str = "http://127.0.0.1:16686"
     """Where /ops finds traces; the gateway is ready without."""
@@ -89,6 +90,7 @@ def _asked(settings: GatewaySettings) -> dict[str, str]:
         "orders": settings.orders_url,
         "inventory": settings.inventory_url,
         "payments": settings.payments_url,
+        "reports": settings.reports_url,
         "card_provider": settings.card_provider_url,
         "jaeger": settings.jaeger_url,
         "loki": settings.loki_url,

@@ -12,8 +12,8 @@ from stack.system import System as Stack
 from tests.end_to_end.outside import Door, Running, an_order
 
 Caller = Callable[..., Door]
-HTTP = {"gateway", "orders", "inventory", "payments", "card_provider"}
-MESSAGING = {"orders", "inventory", "payments"}
+HTTP = {"gateway", "orders", "inventory", "payments", "reports", "card_provider"}
+MESSAGING = {"orders", "inventory", "payments", "reports"}
 NAMES = {
     "weft_order_duration_seconds_count": {"orders"},
     "weft_saga_active": {"orders"},
@@ -27,7 +27,7 @@ NAMES = {
     "messaging_client_sent_messages_total": MESSAGING,
     "messaging_client_consumed_messages_total": MESSAGING,
 }
-QUEUES = {"orders.events", "inventory.commands", "payments.commands"}
+QUEUES = {"orders.events", "reports.events", "inventory.commands", "payments.commands"}
 
 
 @pytest.fixture

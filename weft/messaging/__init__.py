@@ -3,6 +3,7 @@
 from weft.messaging.broker import Broker
 from weft.messaging.consumer import Consumer
 from weft.messaging.errors import NotYetKnown, Rejected, TopologyError, Unparsable, Unroutable
+from weft.messaging.fanout import Fanout
 from weft.messaging.message import (
     COMMANDS,
     EVENTS,
@@ -24,6 +25,7 @@ __all__ = [
     "Command",
     "Consumer",
     "Event",
+    "Fanout",
     "Incoming",
     "Message",
     "NotYetKnown",

@@ -22,10 +22,12 @@ async def declare(connection: AbstractConnection, topology: ServiceTopology) -> 
     try:
         await talk(channel.initialize())
         await talk(channel.declare_exchange(direct, ExchangeType.DIRECT, durable=True))
+        for fanout in topology.fanouts:
+            await talk(channel.declare_exchange(fanout, ExchangeType.FANOUT, durable=True))
         for queue in topology.queues:
             await _declare_queue(channel, queue)
     except ChannelClosed as error:
-        raise TopologyError(f"exchange {direct}: {error}") from error
+        raise TopologyError(f"an exchange of {topology.service}: {error}") from error
     finally:
         with contextlib.suppress(*LOST):
             await talk(channel.close())

@@ -84,13 +84,15 @@ class QueueSpec(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceTopology(msgspec.Struct, frozen=True, kw_only=True):
     """What one service declares: the commands it handles, the events it hears, further queues.
 
-    `events` are routing keys or topic patterns such as `order.*`.
+    `events` are routing keys or topic patterns such as `order.*`; `fanouts` are exchanges of its
+    own (SERVICE.NAME) that every instance hears.
     """
 
     service: str
     commands: Sequence[type[Command]] = ()
     events: Sequence[str] = ()
     further: Sequence[QueueSpec] = ()
+    fanouts: Sequence[str] = ()
     max_length: int = 100_000
     delays: tuple[float, ...] = DELAYS
 
