@@ -33,7 +33,8 @@ class Consumer:
     dead letter at once.
 
     At most `prefetch` messages are held and `concurrency` of them in hand. A handler that takes
-    longer than `deadline` seconds has failed; `stop` gives those in hand `drain` seconds.
+    longer than `deadline` seconds has failed; `stop` gives those in hand `drain` seconds. Between
+    `pause` and `resume` the messages are left to other consumers.
     """
 
     def __init__(
@@ -71,14 +72,27 @@ class Consumer:
         self._said = False
         self._pauses = Backoff(0.2)
         self._consuming = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self._supervisor: asyncio.Task[None] | None = None
         self._meters = Meters(queue)
 
     async def start(self) -> None:
-        """Begin to consume and return when the broker delivers."""
+        """Begin to consume and return when the broker delivers; at once if it is paused."""
         self._meters.limits(prefetch=self._prefetch, concurrency=self._concurrency)
         self._supervisor = asyncio.create_task(self._supervise(), name=self.name)
-        await self._consuming.wait()
+        if self._wanted.is_set():
+            await self._consuming.wait()
+
+    def pause(self) -> None:
+        """Take nothing new until `resume`; what is not in hand goes back to its queue."""
+        self._wanted.clear()
+        if self._session is not None:
+            self._session.end(None)
+
+    def resume(self) -> None:
+        """Take messages again."""
+        self._wanted.set()
 
     async def check(self) -> None:
         """Raise Unavailable while there is no connection to consume on."""
@@ -105,6 +119,7 @@ class Consumer:
         backoff = Backoff()
         clock = asyncio.get_running_loop().time
         while True:
+            await self._wanted.wait()
             connection = await self._broker.consuming.connection()
             since = clock()
             try:
@@ -114,6 +129,8 @@ class Consumer:
                 await asyncio.sleep(backoff.next())
                 continue
             self._said = False
+            if not self._wanted.is_set():
+                session.end(None)
             away = await session.ended
             await self._let_go(session)
             if session.alive:
@@ -122,6 +139,8 @@ class Consumer:
                 await session.close()
             if away is not None:
                 await self._pause(away)
+                continue
+            if not self._wanted.is_set():
                 continue
             if clock() - since > DEADLINE:
                 backoff.reset()

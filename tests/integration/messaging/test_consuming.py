@@ -368,6 +368,42 @@ async def test_no_more_than_the_bounds_are_held_and_in_hand(
     assert most == 3
 
 
+async def test_a_paused_consumer_leaves_messages_to_others_until_it_resumes(
+    connect: Connect, consume: Consume, collected: Collected, rabbit: Rabbit
+) -> None:
+    broker = await connect()
+    release = asyncio.Event()
+
+    async def handler(incoming: Incoming) -> Any:
+        consumer.pause()  # as who has no hand free
+        await release.wait()
+        return await collected(incoming)
+
+    consumer = await consume(broker, handler, prefetch=1, concurrency=1)
+    sent = [ping(n) for n in range(3)]
+    await Publisher(broker).publish_batch(sent)
+    release.set()
+    await until(lambda: len(collected.messages) == 1)
+    assert sorted(await rabbit.take_all(QUEUE)) == [m.id for m in sent[1:]]
+    await Publisher(broker).publish(ping(4))
+    consumer.resume()
+    await until(lambda: len(collected.messages) == 2)
+
+
+async def test_a_consumer_that_starts_paused_takes_nothing_before_it_resumes(
+    connect: Connect, collected: Collected
+) -> None:
+    broker = await connect()
+    consumer = Consumer(broker, QUEUE, collected)
+    consumer.pause()
+    await consumer.start()
+    await consumer.check()
+    await Publisher(broker).publish(ping())
+    consumer.resume()
+    await until(lambda: len(collected.messages) == 1)
+    await consumer.stop()
+
+
 async def test_a_deleted_queue_comes_back_and_is_consumed_again(
     connect: Connect, consume: Consume, collected: Collected, rabbit: Rabbit
 ) -> None:
