@@ -44,7 +44,7 @@ FAULTS: Final = (
         usual=50,
         most=100,
         does="so many calls of the card provider are answered 503",
-        alert="ProviderCallsFail",
+        alert="PeerFails",
     ),
     Kind(
         name="slow-inventory",
@@ -53,7 +53,7 @@ FAULTS: Final = (
         usual=2,
         most=4,  # it holds a transaction, and five idle seconds end one
         does="inventory takes so long for each request and command",
-        alert="SlowHandling",
+        alert="HandlingSlow",
     ),
     Kind(
         name="poison-messages",
@@ -80,10 +80,10 @@ FAULTS: Final = (
         service="orders",
         anywhere=True,
         unit=PERCENT,
-        usual=90,
+        usual=80,
         most=95,
-        does="the event loop is busy for so much of the time",
-        alert="BusyProcess",
+        does="the event loop computes for so much of each second without giving way",
+        alert="EventLoopBlocked",
     ),
     Kind(
         name="consumer-paused",
@@ -101,7 +101,7 @@ FAULTS: Final = (
         usual=100,
         most=100,
         does="so many messages are refused as by a full queue",
-        alert="PublishingFails",
+        alert="MessagesWaitToBeSent",
     ),
 )
 

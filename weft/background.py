@@ -5,11 +5,9 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable
 
-from weft.telemetry import gauge, get_logger
+from weft.telemetry import get_logger
 
 PAUSE_MAX = 30.0
-LAG_PERIOD = 0.25
-"""Seconds between two looks at the event loop."""
 
 log = get_logger(__name__)
 
@@ -49,32 +47,3 @@ class Background:
                 pause = min(pause * 2, PAUSE_MAX)
             else:
                 return
-
-
-class LoopLag(Background):
-    """Measures how late the event loop runs what is due: the worst of the time between exports."""
-
-    def __init__(self) -> None:
-        super().__init__("event loop", self._measure)
-        self._worst = 0.0
-
-    async def start(self) -> None:
-        """Begin to measure."""
-        gauge(
-            "weft.event_loop.lag",
-            "s",
-            "Worst delay of a due callback since the last export.",
-            self._take,
-        )
-        await super().start()
-
-    def _take(self) -> float:
-        worst, self._worst = self._worst, 0.0
-        return worst
-
-    async def _measure(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + LAG_PERIOD
-            await asyncio.sleep(LAG_PERIOD)
-            self._worst = max(self._worst, loop.time() - due)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import uvloop
 
 from weft import health
-from weft.background import Background, LoopLag
+from weft.background import Background
 from weft.component import Component
+from weft.event_loop import EventLoop
 from weft.http import Authentication, HttpServer, Routes, specification
 from weft.settings import ServiceSettings, SettingsError
 from weft.telemetry import get_logger
@@ -125,7 +126,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        self.add(LoopLag())
+        self.add(EventLoop())
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -26,13 +26,16 @@ def show_faults(document: Document, *, allowed: bool, as_json: bool) -> None:
     if as_json:
         Printer().json([_as_json(kind, on.get(kind.name)) for kind in flags.FAULTS])
         return
-    grid = _table("fault", "", "value", "service", "alert", "what it does")
+    printer = Printer()
+    printer.line(Text(f"{'fault':<18}{'':<19}{'in':<15}what it does: the alert", "bold"))
     for kind in flags.FAULTS:
         fault = on.get(kind.name)
         state = Text(f"on until {_clock(fault)}", "bold red") if fault else Text("off", "dim")
-        place = fault.service if fault else kind.service
-        grid.add_row(kind.name, state, _value(kind, fault), place, kind.alert, kind.does)
-    show.out.print(grid)
+        state.align("left", 19)
+        place = f"{fault.service if fault else kind.service:<15}"
+        value = f" ({_value(kind, fault)})" if fault and kind.unit else ""
+        told = f"{kind.does}{value}: {kind.alert}"
+        printer.line(Text.assemble(f"{kind.name:<18}", state, place, told))
     if not allowed:
         show.note("\nthe services of this system take no faults: WEFT_FAULTS=1 weft up")
 

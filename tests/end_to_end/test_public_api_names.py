@@ -19,6 +19,8 @@ NAMES = {
     "weft_saga_active": {"orders"},
     "weft_relay_lag_events": MESSAGING,
     "weft_event_loop_lag_seconds": HTTP,
+    "weft_event_loop_slow_callbacks_total": HTTP,
+    "weft_event_loop_tasks": HTTP,
     "http_server_request_duration_seconds_bucket": HTTP,
     "http_client_request_duration_seconds_bucket": {"gateway", "payments"},
     "db_client_operation_duration_seconds_bucket": HTTP - {"gateway"},

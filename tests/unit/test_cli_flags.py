@@ -36,7 +36,7 @@ def test_a_fault_is_switched_on_for_a_while_and_off(home: Home) -> None:
     done = weft("faults", "on", "payment-failures", "--percent", "80", "--for", "2m")
     assert done.exit_code == 0, done.output
     assert "payment-failures (80 %) in card_provider until" in done.output
-    assert "expect the alert ProviderCallsFail" in done.output
+    assert "expect the alert PeerFails" in done.output
     assert flags(home)["payment-failures"]["value"] == 80
     assert weft("faults", "on", "slow-inventory", "--delay", "500ms").exit_code == 0
     assert flags(home)["slow-inventory"]["value"] == 0.5

@@ -6,8 +6,7 @@ from typing import Final
 
 from weft.flags.faults import CPU_BURN, MEMORY_LEAK, value
 
-SLICE: Final = 0.05
-"""Seconds in which the burning and the rest of it alternate: the event loop is held up by less."""
+SECOND: Final = 1.0
 MOST_MIB: Final = 512
 """What a leak takes at most: the alert has fired long before, and the machine has others."""
 _MIB: Final = 1024 * 1024
@@ -15,13 +14,13 @@ _PERIOD: Final = 0.25
 
 
 async def burn() -> None:
-    """Keep the event loop busy for the fault's percentage of the time."""
+    """Compute without giving way for the fault's percentage of each second."""
     while True:
         share = min((value(CPU_BURN) or 0.0) / 100, 0.95)
-        end = time.perf_counter() + SLICE * share
+        end = time.perf_counter() + SECOND * share
         while time.perf_counter() < end:
             pass
-        await asyncio.sleep(SLICE * (1 - share))
+        await asyncio.sleep(SECOND * (1 - share))
 
 
 async def leak() -> None:
