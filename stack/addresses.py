@@ -8,8 +8,8 @@ from stack.ports import Ports
 if TYPE_CHECKING:
     from stack.system import System
 
-PEERS: Final = ("orders", "inventory", "payments", "reports", "card_provider")
-_DATABASES: Final = ("orders", "inventory", "payments", "reports", "card_provider")
+PEERS: Final = ("orders", "inventory", "payments", "reports", "card_provider", "notifier")
+_DATABASES: Final = ("orders", "inventory", "payments", "reports", "card_provider", "notifier")
 _BROKER_USERS: Final = ("orders", "inventory", "payments", "reports")
 
 

@@ -20,6 +20,7 @@ VHOST: Final = "weft"
 READERS: Final = {"orders_reader": "orders"}
 """Roles that only read the views of a service's read model, each with its database."""
 _PASSWORD_BYTES: Final = 24
+_NO_CHANNELS: Final = "# The ways to people that the notifier has: docs/alerts.md.\n"
 _TRAFFIC: Final = ("orders:write", "inventory:write", SYNTHETIC)
 _YEARS: Final = 10 * 365 * 86400.0
 """Seconds that the traffic's token is good: as long as the key that stands beside it, about."""
@@ -48,6 +49,8 @@ class Credentials:
         for name in ("webhook-secret", "report-webhook-secret"):
             self._make(name, "whsec_" + b64encode(secrets.token_bytes(32)).decode())
         self._make("webhook-key", secrets.token_urlsafe(32))
+        self._make("alerts-key", secrets.token_urlsafe(_PASSWORD_BYTES))
+        self._make("notifier-channels", _NO_CHANNELS)
         self._make("token-key.pem", new_private_key().decode())
         write(self.jwks_path, json.dumps(self.signer().jwks()) + "\n")
         self._make("traffic-token", self.signer().mint("traffic", _TRAFFIC, _YEARS).token)

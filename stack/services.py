@@ -73,6 +73,7 @@ SERVICES: Final = (
         publishes=("report",),
         secrets=("report-webhook-secret", "webhook-key"),
     ),
+    Service(name="notifier", database=True, secrets=("alerts-key", "notifier-channels")),
     Service(name=TRAFFIC, secrets=("traffic-token",), asks=("gateway",)),
 )
 

@@ -19,6 +19,8 @@ FRESH = 0.25
 
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _ERROR_LENGTH = 200
+_STARTED = time.time()
+"""When this process was started, about: the same for as long as it lives."""
 
 
 class Dependency(msgspec.Struct, frozen=True):
@@ -108,6 +110,7 @@ def exposition(name: str, report: Report) -> str:
     each = [(f'{service},dependency="{_escaped(d.name)}"', d) for d in report.dependencies]
     lines = [
         *_gauge("weft_up", "1: the instance answers.", [(service, 1)]),
+        *_gauge("process_start_time_seconds", "Since the epoch.", [(service, _STARTED)]),
         *_gauge(
             "weft_ready",
             "1: every dependency answers.",
@@ -145,7 +148,7 @@ async def _look_at(component: Component) -> Dependency:
 
 
 def _gauge(name: str, text: str, values: Iterable[tuple[str, float]]) -> list[str]:
-    samples = [f"{name}{{{labels}}} {value:g}" for labels, value in values]
+    samples = [f"{name}{{{labels}}} {value:.15g}" for labels, value in values]
     return [f"# HELP {name} {text}", f"# TYPE {name} gauge", *samples] if samples else []
 
 

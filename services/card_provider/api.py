@@ -1,9 +1,7 @@
 """What the provider's customers call, and the ledger for tests."""
 
 import asyncio
-import hmac
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -13,9 +11,8 @@ from services.card_provider import domain, store
 from services.card_provider.domain import Failing, Habits, Impossible, Status, Verdict
 from services.card_provider.store import Action, Authorization
 from weft.flags import strikes
-from weft.http import Identity, Problem, Request, Routes, busy
+from weft.http import Problem, Request, Routes, busy
 from weft.postgres import Database, Transaction
-from weft.settings import Secret
 from weft.telemetry import counter, current_carrier, is_synthetic
 
 HANG: Final = 60.0
@@ -30,22 +27,6 @@ _CURSOR: Final = "^[1-9][0-9]{0,17}$"
 authorizations = counter(
     "weft.card_provider.authorizations", "{authorization}", "Authorisations by their first verdict."
 )
-
-
-class ApiKey:
-    """Authenticates callers by the one key that provider and customers share."""
-
-    def __init__(self, key: Secret) -> None:
-        self._expected = f"Bearer {key.reveal()}".encode()
-
-    async def identify(self, headers: Mapping[str, str]) -> Identity | None:
-        """Return the customer, None without credentials; raise Problem 401 for a wrong key."""
-        given = headers.get("Authorization")
-        if given is None:
-            return None
-        if not hmac.compare_digest(given.encode(errors="replace"), self._expected):
-            raise Problem(401, detail="The API key is wrong.")
-        return Identity("customer", frozenset(), float("inf"))
 
 
 class AuthorizationBody(Struct, frozen=True, kw_only=True):

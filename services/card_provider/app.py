@@ -5,11 +5,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from services.card_provider.api import ApiKey, routes
+from services.card_provider.api import routes
 from services.card_provider.domain import Habits, Manner
 from services.card_provider.notices import Notices
 from weft import __version__
-from weft.http import HttpClient
+from weft.http import HttpClient, SharedKey
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings
 from weft.webhooks import check_secret
@@ -40,7 +40,8 @@ def build(settings: CardProviderSettings) -> Service:
     client = HttpClient(settings.payments_url, name="payments", retries=0)
     habits = Habits(tuple(map(Manner, settings.notices.split(","))), settings.late_notice)
     service.add(Notices(db, client, settings.webhook_secret, habits))
-    service.serve(routes(db, habits), auth=ApiKey(settings.card_provider_key))
+    key = SharedKey(settings.card_provider_key, subject="customer")
+    service.serve(routes(db, habits), auth=key)
     return service
 
 

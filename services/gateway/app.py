@@ -31,6 +31,7 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     payments_url: str = "http://127.0.0.1:8103"
     reports_url: str = "http://127.0.0.1:8104"
     card_provider_url: str = "http://127.0.0.1:8108"
+    notifier_url: str = "http://127.0.0.1:8106"
     jaeger_url: str = "http://127.0.0.1:16686"
     """Where /ops finds traces; the gateway is ready without."""
     loki_url: str = "http://127.0.0.1:3100"
@@ -92,6 +93,7 @@ def _asked(settings: GatewaySettings) -> dict[str, str]:
         "payments": settings.payments_url,
         "reports": settings.reports_url,
         "card_provider": settings.card_provider_url,
+        "notifier": settings.notifier_url,
         "jaeger": settings.jaeger_url,
         "loki": settings.loki_url,
     }

@@ -42,6 +42,8 @@ def program(system: System, found: Found) -> Program:
             "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
             # A dead instance's pushed series are gone after three missed pushes.
             "--query.lookback-delta=15s",
+            # What a dead Prometheus said last ends after four of these.
+            "--rules.alert.resend-delay=10s",
             "--log.format=json",
         ),
         environment={"GOMEMLIMIT": "500MiB"},

@@ -1,4 +1,4 @@
-"""The commands that look into the services' databases: events, projections."""
+"""The commands that look into the services' databases: events, inbox, projections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from stack.cli.output import FAILED, USAGE
 from stack.credentials import NoCredentialsError
 from stack.databases import DatabaseError
 from stack.system import System
-from weft.settings import SettingsError
+from weft.settings import SettingsError, duration
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 _projections = typer.Typer(
@@ -23,6 +23,7 @@ _projections = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(events)
+    app.command()(inbox)
     _projections.command("list")(show)
     _projections.command()(rebuild)
     app.add_typer(_projections, name="projections")
@@ -37,6 +38,22 @@ def events(
     from stack.cli import streams  # noqa: PLC0415 - the other commands need not wait for it
 
     _run(lambda system: streams.events(system, stream, after=after, as_json=as_json))
+
+
+def inbox(
+    since: Annotated[str, typer.Option(help="Only those as young as this: 30m, 1d.")] = "1d",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Print what people were told of alerts, the newest last, and which channels took it."""
+    from stack.cli import inbox as shown  # noqa: PLC0415 - the other commands need not wait for it
+
+    try:
+        seconds = duration(since)
+    except ValueError:
+        typer.secho(f"--since {since}: expected a duration such as 30m", err=True, fg="red")
+        raise typer.Exit(USAGE) from None
+    _run(lambda system: shown.inbox(system, since=seconds, limit=limit, as_json=as_json))
 
 
 def show(as_json: Json = False) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from weft.errors import Unavailable
-from weft.health import Dependency, Health, Report, exposition
+from weft.health import _STARTED, Dependency, Health, Report, exposition
 
 
 class Part:
@@ -103,6 +103,9 @@ def test_the_metrics_are_prometheus_text() -> None:
         "# HELP weft_up 1: the instance answers.",
         "# TYPE weft_up gauge",
         'weft_up{service="orders"} 1',
+        "# HELP process_start_time_seconds Since the epoch.",
+        "# TYPE process_start_time_seconds gauge",
+        f'process_start_time_seconds{{service="orders"}} {_STARTED:.15g}',
         "# HELP weft_ready 1: every dependency answers.",
         "# TYPE weft_ready gauge",
         'weft_ready{service="orders"} 0',

@@ -14,6 +14,7 @@ from weft.http.reply import Reply
 from weft.http.request import Request
 from weft.http.routes import Route, Routes
 from weft.http.server import HttpServer
+from weft.http.shared_key import SharedKey
 from weft.http.tokens import Token, TokenSigner, new_private_key
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Request",
     "Route",
     "Routes",
+    "SharedKey",
     "Token",
     "TokenSigner",
     "busy",

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from services.gateway.ops.inbox import inbox_page
 from services.gateway.ops.overview import overview
 from services.gateway.ops.page import HEADERS, STYLE, notice, page, sign_in
 from services.gateway.ops.state import Order, States
@@ -24,7 +25,7 @@ from weft.http import Problem, Reply, Request, Routes, busy
 
 _HTML: Final = "text/html; charset=utf-8"
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
-_OURS: Final = re.compile(r"/ops(/traces/[0-9a-fA-F]{32})?")
+_OURS: Final = re.compile(r"/ops(/inbox|/traces/[0-9a-fA-F]{32})?")
 _FORM: Final = "application/x-www-form-urlencoded"
 _FORM_FIELDS: Final = 4
 _UNAUTHENTICATED: Final = 401
@@ -56,6 +57,7 @@ class Pages:
         serve = Routes()
         for path, handler in (
             ("/ops", self._overview),
+            ("/ops/inbox", self._inbox),
             ("/ops/traces", self._look_up),
             ("/ops/traces/{trace_id}", self._trace),
         ):
@@ -95,6 +97,15 @@ class Pages:
             return await self._states.orders(visitor.bearer)
         except Unavailable:
             return None
+
+    async def _inbox(self, request: Request, visitor: Visitor) -> Answer:
+        if not _wants_html(request):
+            return _json({"notices": await self._states.inbox(visitor.bearer)})
+        try:
+            told = await self._states.inbox(visitor.bearer)
+        except Unavailable:
+            told = None
+        return _html(inbox_page(told, subject=visitor.identity.subject))
 
     async def _look_up(self, request: Request, _: Visitor) -> Answer:
         wanted = request.query(TraceQuery).id.strip().lower()

@@ -34,7 +34,10 @@ def page(title: str, *content: object, subject: str = "") -> bytes:
         "body",
         element("a", "Skip to content", class_="skip", href="#content"),
         element(
-            "header", element("a", "Weft operations", class_="home", href="/ops"), _who(subject)
+            "header",
+            element("a", "Weft operations", class_="home", href="/ops"),
+            element("a", "Inbox", href="/ops/inbox") if subject else None,
+            _who(subject),
         ),
         element("main", element("h1", title), *content, id="content"),
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ from weft.http import BreakerPolicy, HttpClient
 DEADLINE: Final = 2.0
 """Seconds for a service's answer: its own checks take up to one."""
 RECENT: Final = 50
-"""Orders that are shown."""
+"""Orders and messages that are shown."""
 _OK: Final = 200
 _READINESS: Final = {"jaeger": "/api/services", "loki": "/ready"}
 _ALWAYS_ASK: Final = BreakerPolicy(failure_ratio=2.0)
@@ -48,8 +48,37 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str
 
 
+class Alert(msgspec.Struct, frozen=True):
+    annotations: dict[str, str]
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    channel: str
+    state: str
+    error: str | None
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to people, as the notifier tells operators of it."""
+
+    identity: str
+    at: datetime
+    status: str
+    severity: str
+    title: str
+    alerts: list[Alert]
+    deliveries: list[Delivery]
+
+
 class _Orders(msgspec.Struct):
     orders: list[Order]
+
+
+class _Inbox(msgspec.Struct):
+    notices: list[Told]
+
+
+T = TypeVar("T")
 
 
 class States:
@@ -82,15 +111,22 @@ class States:
 
     async def orders(self, bearer: str) -> list[Order]:
         """Return the newest orders of all users; raise Unavailable."""
-        answer = await self._clients["orders"].request(
-            "GET", "/ops/orders", query={"limit": RECENT}, headers={"Authorization": bearer}
+        return (await self._listed("orders", "/ops/orders", _Orders, bearer)).orders
+
+    async def inbox(self, bearer: str) -> list[Told]:
+        """Return the newest messages to people; raise Unavailable."""
+        return (await self._listed("notifier", "/ops/inbox", _Inbox, bearer)).notices
+
+    async def _listed(self, service: str, path: str, into: type[T], bearer: str) -> T:
+        answer = await self._clients[service].request(
+            "GET", path, query={"limit": RECENT}, headers={"Authorization": bearer}
         )
         if answer.status != _OK:
-            raise Unavailable("orders", f"it answered {answer.status}")
+            raise Unavailable(service, f"it answered {answer.status}")
         try:
-            return answer.json(_Orders).orders
+            return answer.json(into)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise Unavailable("orders", "its answer is no list of orders") from None
+            raise Unavailable(service, "its answer is no such list") from None
 
 
 async def _ask(client: HttpClient) -> State:
