@@ -1,5 +1,10 @@
 # One image for every service; compose.yaml says which of them a container is.
 # Every package comes from requirements.lock, by its hash.
+FROM node:24-bookworm-slim AS web
+WORKDIR /web
+COPY services/gateway/web ./
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build
+
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /opt/weft
@@ -10,6 +15,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY weft weft
 COPY services services
 COPY stack stack
+COPY --from=web /web/dist services/gateway/web/dist
 RUN /opt/weft/bin/python -m pip --no-cache-dir --disable-pip-version-check \
         install --no-deps --no-build-isolation .
 

@@ -3,6 +3,7 @@
 # make test    lint, then unit, integration and end-to-end tests on real parts
 # make chaos   kills and other faults under load on a system of its own: SEED=7 MINUTES=10
 # make load    customers at the gateway of a running system, until it no longer keeps up; a report
+# make web     builds the web app where its sources have changed; make up and make test do it, too
 # make bench   measured comparisons, into docs/performance.md; one of them: make bench ONLY=publish
 #
 # ARGS goes to the command: make test ARGS='-k orders', make up ARGS='--help'
@@ -29,21 +30,21 @@ PYTHON ?= $(shell for name in $(NAMES); do \
 	$$path -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$path && break; done)
 
-.PHONY: help up down test test-verbose chaos load bench lint build clean
+.PHONY: help up down test test-verbose chaos load web bench lint build clean
 
 help:
 	@sed -n 's/^# \(make\)/\1/p' Makefile
 
-up: $(VENV)/.weft-run
+up: $(VENV)/.weft-run web
 	@$(BIN)/weft up $(ARGS)
 
 down: $(VENV)/.weft-run
 	@$(BIN)/weft down $(ARGS)
 
-test: lint
+test: lint web
 	@$(BIN)/python -m pytest -q $(WORKERS) $(TESTS) $(ARGS)
 
-test-verbose: lint
+test-verbose: lint web
 	@$(BIN)/python -m pytest -v $(WORKERS) $(TESTS) $(ARGS)
 
 chaos: $(VENV)/.weft-dev
@@ -52,6 +53,9 @@ chaos: $(VENV)/.weft-dev
 
 load: $(VENV)/.weft-dev
 	@$(BIN)/python -m benchmarks.load $(ARGS)
+
+web: $(VENV)/.weft-run
+	@$(BIN)/python -m stack.web_app
 
 bench: $(VENV)/.weft-dev
 	@$(BIN)/python -m benchmarks.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
@@ -62,7 +66,7 @@ lint: $(VENV)/.weft-dev
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/mypy --no-error-summary examples
 
-build: $(VENV)/.weft-run
+build: $(VENV)/.weft-run web
 	@mkdir -p dist
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl

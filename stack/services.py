@@ -37,7 +37,8 @@ class Service:
 
     `publishes` are the first words of the events that it may send; `shares_port` means that all its
     instances listen on one port; `signs` that it makes tokens of its own; `secrets` are handed
-    over as WEFT_<NAME>_FILE; `asks` are parts whose address it is given beside those of its peers.
+    over as WEFT_<NAME>_FILE; `asks` are parts whose address it is given beside those of its peers;
+    `local` are settings that it has on this machine unless its user says otherwise.
     """
 
     name: str
@@ -50,10 +51,18 @@ class Service:
     secrets: tuple[str, ...] = ()
     shares_port: bool = False
     asks: tuple[str, ...] = ()
+    local: tuple[tuple[str, str], ...] = ()
 
 
 SERVICES: Final = (
-    Service(name="gateway", redis=True, signs=True, shares_port=True, asks=("jaeger", "loki")),
+    Service(
+        name="gateway",
+        redis=True,
+        signs=True,
+        shares_port=True,
+        asks=("jaeger", "loki"),
+        local=(("WEFT_DEMO_USER", "true"),),  # everything here listens on loopback alone
+    ),
     Service(name="orders", database=True, broker=True, publishes=("order",), commands=True),
     Service(
         name="inventory", database=True, broker=True, publishes=("stock", "product"), redis=True
@@ -151,6 +160,7 @@ def environment(
 ) -> dict[str, str]:
     """Return what an instance is given: addresses, its own secrets, and the settings `chosen`."""
     return {
+        **dict(service.local),
         **chosen,
         **_own(system, service),
         **peers(system.ports),

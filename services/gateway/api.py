@@ -28,8 +28,6 @@ SPECIFICATION_SECONDS: Final = 30.0
 """How long a specification is shown before the services are asked again."""
 OK: Final = 200
 
-_PAGE: Final = Path(__file__).with_name("index.html").read_bytes()
-
 
 class Specification:
     """The specification of everything behind the gateway, asked of the services themselves."""
@@ -57,10 +55,6 @@ def routes(proxy: Proxy, orders: HttpClient, inventory: HttpClient, *, jwks: Pat
     for client, paths in ((orders, ORDERS), (inventory, INVENTORY)):
         for method, path in paths:
             serve.raw(method, path, proxy.to(client, path))
-
-    @serve.get("/", public=True)
-    async def page(_: Request) -> Reply[bytes]:
-        return Reply(_PAGE, content_type="text/html; charset=utf-8")
 
     @serve.get("/openapi.json", public=True)
     async def openapi(_: Request) -> Reply[bytes]:

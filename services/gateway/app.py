@@ -1,11 +1,15 @@
 """The wiring of the gateway."""
 
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from services.gateway import web_app
 from services.gateway.api import routes
+from services.gateway.browsers import BURST, RATE, Browsers
 from services.gateway.callers import Callers, Passport
+from services.gateway.demo import Demo
 from services.gateway.keys import ApiKeys
 from services.gateway.limiter import Limiter
 from services.gateway.ops.api import Pages
@@ -48,6 +52,12 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     """JSON list of {"sha256", "subject", "scopes"}; needs the signing key."""
     signing_key: Secret | None = None
     """PEM of the Ed25519 key that signs the tokens which stand for API keys inside."""
+    demo_user: bool = False
+    """Whether a browser on this machine may enter without a token: for a local system alone."""
+    jaeger_page: str | None = None
+    """Where a person's browser finds Jaeger's pages; without, traces are shown at /ops."""
+    grafana_page: str | None = None
+    """Where a person's browser finds Grafana; without, log lines are shown at /ops."""
 
 
 def build(settings: GatewaySettings) -> Service:
@@ -64,7 +74,8 @@ def build(settings: GatewaySettings) -> Service:
     )
     inventory = HttpClient(settings.inventory_url, name="inventory", timeout=settings.inner_timeout)
     callers = Callers(Authenticator(settings.jwks), ApiKeys.parse(settings.api_keys))
-    passport = Passport(_signer(settings))
+    signer = _signer(settings)
+    passport = Passport(signer)
     proxy = Proxy(passport, limiter)
     serve = routes(proxy, service.add(orders), service.add(inventory), jwks=Path(settings.jwks))
     pages = Pages(
@@ -74,6 +85,10 @@ def build(settings: GatewaySettings) -> Service:
         proxy,
     )
     serve.include(pages.routes())
+    serve.include(_for_browsers(settings, service).routes())
+    serve.include(web_app.routes(_told(settings)))
+    if settings.demo_user:
+        serve.include(Demo(signer, proxy, bind=settings.bind).routes())
     service.serve(
         serve,
         auth=callers,
@@ -81,6 +96,21 @@ def build(settings: GatewaySettings) -> Service:
         reuse_port=True,
     )
     return service
+
+
+def _for_browsers(settings: GatewaySettings, service: Service) -> Browsers:
+    limiter = Limiter(settings.redis_url, rate=RATE, burst=BURST, counts="telemetry")
+    collector = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    return service.add(Browsers(collector, service.add(limiter)))
+
+
+def _told(settings: GatewaySettings) -> dict[str, bool | str | None]:
+    """Return what the web app learns of this system before anybody has signed in."""
+    return {
+        "demo": settings.demo_user,
+        "jaeger": settings.jaeger_page,
+        "grafana": settings.grafana_page,
+    }
 
 
 def _asked(settings: GatewaySettings) -> dict[str, str]:

@@ -27,11 +27,16 @@ _SCRIPT: Final = Path(__file__).with_name("bucket.lua").read_text(encoding="utf-
 
 
 class Limiter:
-    """Component. `rate` requests a second for each subject, `burst` of them at once."""
+    """Component. `rate` requests a second for each subject, `burst` of them at once.
 
-    name = "rate limiter"
+    `counts` names what is counted, apart from what other limiters count.
+    """
 
-    def __init__(self, redis_url: Secret | None, *, rate: float, burst: int) -> None:
+    def __init__(
+        self, redis_url: Secret | None, *, rate: float, burst: int, counts: str = "rate"
+    ) -> None:
+        self.name = f"{counts} limiter"
+        self._counts = counts
         self._rate = rate
         self._burst = burst
         self._batch = max(1, min(burst, int(rate * BATCH_SECONDS)))
@@ -79,7 +84,7 @@ class Limiter:
 
     async def _ask(self, redis: Redis, subject: str) -> tuple[int, float]:
         given, wait = await redis.eval(
-            _SCRIPT, 1, f"weft:rate:{subject}", self._rate, self._burst, self._batch
+            _SCRIPT, 1, f"weft:{self._counts}:{subject}", self._rate, self._burst, self._batch
         )
         return int(given), int(wait) / 1000
 

@@ -33,8 +33,13 @@ class Proxy:
 
     async def admit(self, subject: str) -> None:
         """Count a request of `subject`; raise Problem 429 if it is one too many."""
-        wait = await self._limiter.take(subject)
-        if wait > 0.0:
-            _refusals.add(1)
-            headers = {"Retry-After": str(max(1, math.ceil(wait)))}
-            raise Problem(429, detail="You ask more often than you may.", headers=headers)
+        await admit(self._limiter, subject)
+
+
+async def admit(limiter: Limiter, subject: str) -> None:
+    """Count a request of `subject` with `limiter`; raise Problem 429 if it is one too many."""
+    wait = await limiter.take(subject)
+    if wait > 0.0:
+        _refusals.add(1)
+        headers = {"Retry-After": str(max(1, math.ceil(wait)))}
+        raise Problem(429, detail="You ask more often than you may.", headers=headers)

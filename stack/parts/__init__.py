@@ -25,6 +25,7 @@ Keys of Found.binaries:
     alertmanager    alertmanager amtool
     loki            loki
     compose         docker-compose (on demand: for checking compose.yaml)
+    chromium        chromium (on demand: the tests' browser)
     grafana         grafana
 """
 

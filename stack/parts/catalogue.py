@@ -72,6 +72,15 @@ _ALL = (
         binaries=(Binary("docker-compose"),),
         on_demand=True,
     ),
+    Part(  # the tests' browser
+        name="chromium",
+        kind="apt",
+        version="120",
+        packages=("chromium",),
+        folders=("/usr/bin",),
+        binaries=(Binary("chromium"),),
+        on_demand=True,
+    ),
     Part(name="grafana", kind="own", version="11", binaries=(Binary("grafana"),)),
 )
 

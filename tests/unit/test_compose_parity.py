@@ -30,6 +30,7 @@ COMPOSE_ONLY = {
     "otel-collector-probe",  # an image that nothing can be run in
 }
 NATIVE_SETTINGS = {
+    "gateway": {"WEFT_DEMO_USER"},  # a container cannot tell who reaches its port
     # The image has its own folders, and its entrypoint says that it is supervised.
     "rabbitmq": {
         "HOME",
@@ -41,6 +42,7 @@ NATIVE_SETTINGS = {
     "grafana": {"GF_PATHS_DATA", "GF_PATHS_LOGS", "GF_PATHS_PLUGINS", "GF_PATHS_PROVISIONING"},
 }
 COMPOSE_SETTINGS = {
+    "gateway": {"WEFT_JAEGER_PAGE", "WEFT_GRAFANA_PAGE"},  # the native parts have no pages
     # What natively are the arguments of initdb.
     "postgres": {
         "POSTGRES_USER",

@@ -52,7 +52,7 @@ class Endpoint:
                 port=front.port,
                 headers=front.carrier(http.headers, identity),
                 client=http.remote,
-                traced=not self._route.probe,
+                traced=not (self._route.probe or self._route.quiet),
                 trusted=not front.edge,
             )
             call.route = self._route.path

@@ -22,6 +22,7 @@ class Route:
     summary: str = ""
     raw: bool = False
     probe: bool = False
+    quiet: bool = False
     listed: bool = True
     body: Any = None
     query: Any = None
@@ -41,7 +42,7 @@ class Routes:
     `scope` is what a caller's token must hold; without it any authenticated caller may come, and
     anybody where `public`. `answers` tells the specification of further statuses and their types,
     `needs` of headers without which the handler refuses a request; a route that is not `listed`
-    has no place in it.
+    has no place in it. What succeeds on a `quiet` route makes metrics, no span and no log line.
     """
 
     def __init__(self) -> None:

@@ -164,13 +164,6 @@ async def test_the_specification_joins_those_of_all_services(gateway: Gateway) -
     assert set(document["components"]["schemas"]) == {"orders.Money", "inventory.Money"}
 
 
-async def test_the_page_at_the_root_says_what_this_is(gateway: Gateway) -> None:
-    status, page, headers = await gateway.ask("GET", "/", headers={})
-    assert status == 200
-    assert headers["Content-Type"].startswith("text/html")
-    assert b"<h1>Weft</h1>" in page
-
-
 async def test_health_and_readiness_need_no_credentials(gateway: Gateway) -> None:
     assert (await gateway.ask("GET", "/healthz", headers={}))[0] == 200
     status, report, _ = await gateway.ask("GET", "/readyz", headers={})

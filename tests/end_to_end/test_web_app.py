@@ -1,0 +1,145 @@
+"""The web app in a real browser, on the whole system."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.end_to_end.browser import MILLISECONDS, chromium, visit
+from tests.end_to_end.conftest import Caller
+from tests.end_to_end.outside import Running
+
+SECONDS = 60
+EVERYTHING = ("orders:read", "orders:write", "reports:read", "reports:write", "ops")
+expect.set_options(timeout=MILLISECONDS)
+
+
+@pytest.fixture(scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
+
+
+@pytest.fixture
+async def page(browser: Browser, system: Running) -> AsyncIterator[Page]:
+    """The app as somebody sees it who comes for the first time."""
+    async with visit(browser, system.url("gateway")) as opened:
+        yield opened
+
+
+async def sign_in(page: Page, token: str | None) -> None:
+    assert token
+    await page.get_by_label("Token").fill(token)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(page.get_by_role("heading", name="Shop")).to_be_visible()
+
+
+async def order(page: Page, product: str = "Loom bench") -> None:
+    """Place an order; the app shows it in the list of orders then."""
+    await page.get_by_role("button", name=f"Add {product}").click()
+    await page.get_by_role("button", name="Place order").click()
+    await expect(page.get_by_role("heading", name="Orders")).to_be_visible()
+
+
+async def stored(system: Running, trace_id: str, *names: str) -> list[dict[str, Any]]:
+    """Return the spans of a trace, once Jaeger has some of all these names of the browser."""
+    url = f"{system.url('jaeger')}/api/traces/{trace_id}"
+    async with aiohttp.ClientSession() as session, asyncio.timeout(SECONDS):
+        while True:
+            async with session.get(url) as answer:
+                found = (await answer.json()) if answer.status == 200 else {}
+            spans = [each for trace in found.get("data") or [] for each in _spans(trace)]
+            if set(names) <= {each["name"] for each in spans if each["service"] == "web"}:
+                return spans
+            await asyncio.sleep(0.25)
+
+
+def _spans(trace: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": span["spanID"],
+            "parent": next((each["spanID"] for each in span["references"]), None),
+            "name": span["operationName"],
+            "service": trace["processes"][span["processID"]]["serviceName"],
+            "tags": {tag["key"]: tag["value"] for tag in span["tags"]},
+        }
+        for span in trace["spans"]
+    ]
+
+
+async def test_the_demo_user_enters_without_a_token(page: Page) -> None:
+    await page.get_by_role("button", name="Enter as the demo user").click()
+    await expect(page.get_by_role("heading", name="Shop")).to_be_visible()
+    await expect(page.get_by_text("demo", exact=True)).to_be_visible()
+
+
+async def test_an_order_becomes_confirmed_before_the_customers_eyes(
+    page: Page, caller: Caller
+) -> None:
+    await sign_in(page, caller(scopes=EVERYTHING).token)
+    await page.evaluate("window.neverReloaded = true")
+    await order(page)
+    row = page.locator("tr[data-order]")
+    await expect(row).to_contain_text("confirmed")
+    await expect(row).to_contain_text("Loom bench")
+    assert await page.evaluate("window.neverReloaded")
+
+
+async def test_a_declined_card_is_told_with_its_reason(page: Page, caller: Caller) -> None:
+    await sign_in(page, caller(scopes=EVERYTHING).token)
+    await page.get_by_label("Payment").select_option("tok_declined")
+    await order(page)
+    await expect(page.locator("tr[data-order]")).to_contain_text("rejected: payment declined")
+
+
+async def test_the_click_is_the_root_of_the_orders_trace_and_its_page_is_one_click_away(
+    page: Page, caller: Caller, system: Running
+) -> None:
+    buyer = caller(scopes=EVERYTHING)
+    await sign_in(page, buyer.token)
+    await order(page)
+    await expect(page.locator("tr[data-order]")).to_contain_text("confirmed")
+    [told] = (await buyer.get("/v1/orders")).json["orders"]
+    spans = await stored(system, told["trace_id"], "click Place order", "POST /v1/orders")
+    by_id = {each["id"]: each for each in spans}
+    [root] = [each for each in spans if each["parent"] is None]
+    assert (root["service"], root["name"]) == ("web", "click Place order")
+    assert root["tags"]["user.id"] == buyer.subject
+    [served] = [
+        each
+        for each in spans
+        if (each["service"], each["name"]) == ("gateway", "POST /v1/orders")
+        and each["tags"]["span.kind"] == "server"
+    ]
+    asked = by_id[served["parent"]]
+    assert (asked["service"], asked["name"]) == ("web", "POST /v1/orders")
+    assert asked["parent"] == root["id"]
+    assert asked["tags"]["http.response.status_code"] == 202
+
+    async with page.expect_popup() as opening:
+        await page.get_by_role("link", name="Trace of order").click()
+    shown = await opening.value
+    await expect(shown.get_by_role("heading")).to_have_text("click Place order")
+
+
+async def test_a_token_that_is_not_good_is_refused_and_kept_nowhere(page: Page) -> None:
+    for wrong in ("nonsense", "e30.eyJzdWIiOiJhIiwiZXhwIjo5OTk5OTk5OTk5fQ.AA"):
+        await page.get_by_label("Token").fill(wrong)
+        await page.get_by_role("button", name="Sign in", exact=True).click()
+        await expect(page.get_by_role("alert")).to_be_visible()
+        assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_the_app_is_used_by_keyboard_alone(page: Page, caller: Caller) -> None:
+    await sign_in(page, caller(scopes=EVERYTHING).token)
+    await page.get_by_label("Search the catalogue").press_sequentially("drop spindle")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Add Drop spindle")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Place order").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Orders")).to_be_focused()
+    await expect(page.locator("tr[data-order]")).to_contain_text("Drop spindle")
