@@ -24,6 +24,12 @@ INVENTORY: Final = (
     ("GET", "/v1/products/{sku}"),
     ("PUT", "/v1/products/{sku}"),
 )
+REPORTS: Final = (
+    ("POST", "/v1/updates/tickets"),
+    ("POST", "/v1/webhooks"),
+    ("GET", "/v1/webhooks"),
+    ("DELETE", "/v1/webhooks/{webhook_id}"),
+)
 SPECIFICATION_SECONDS: Final = 30.0
 """How long a specification is shown before the services are asked again."""
 OK: Final = 200
@@ -48,11 +54,13 @@ class Specification:
         return self._document
 
 
-def routes(proxy: Proxy, orders: HttpClient, inventory: HttpClient, *, jwks: Path) -> Routes:
+def routes(
+    proxy: Proxy, orders: HttpClient, inventory: HttpClient, reports: HttpClient, *, jwks: Path
+) -> Routes:
     """Return the public routes. `jwks` is the file of the public keys."""
     serve = Routes()
-    specification = Specification({"orders": orders, "inventory": inventory})
-    for client, paths in ((orders, ORDERS), (inventory, INVENTORY)):
+    specification = Specification({"orders": orders, "inventory": inventory, "reports": reports})
+    for client, paths in ((orders, ORDERS), (inventory, INVENTORY), (reports, REPORTS)):
         for method, path in paths:
             serve.raw(method, path, proxy.to(client, path))
 

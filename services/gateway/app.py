@@ -17,6 +17,7 @@ from services.gateway.ops.state import States
 from services.gateway.ops.stored import Stored
 from services.gateway.ops.visitor import Visitors
 from services.gateway.proxy import Proxy
+from services.gateway.updates import Updates
 from weft.http import Authenticator, HttpClient, TokenSigner
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings, SettingsError
@@ -40,6 +41,8 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     """Where /ops finds traces; the gateway is ready without."""
     loki_url: str = "http://127.0.0.1:3100"
     """Where /ops finds log lines; the gateway is ready without."""
+    origins: str = ""
+    """Origins, with blanks between, whose pages may open WebSockets beside the gateway's own."""
     inner_timeout: Duration = 10.0
     """How long an inner service may take to answer."""
     redis_url: Secret | None = None
@@ -77,7 +80,20 @@ def build(settings: GatewaySettings) -> Service:
     signer = _signer(settings)
     passport = Passport(signer)
     proxy = Proxy(passport, limiter)
-    serve = routes(proxy, service.add(orders), service.add(inventory), jwks=Path(settings.jwks))
+    # Who orders does not wait for reports to be back.
+    reports = HttpClient(
+        settings.reports_url, name="reports", timeout=settings.inner_timeout, needed=False
+    )
+    serve = routes(
+        proxy,
+        service.add(orders),
+        service.add(inventory),
+        service.add(reports),
+        jwks=Path(settings.jwks),
+    )
+    sockets = HttpClient(settings.reports_url, name="reports", connections=0, needed=False)
+    updates = Updates(passport, limiter, service.add(sockets), origins=settings.origins.split())
+    serve.include(updates.routes())
     pages = Pages(
         Visitors(callers, passport),
         service.add(States(_asked(settings))),

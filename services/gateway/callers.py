@@ -42,11 +42,19 @@ class Passport:
         self._signer = signer
         self._minted: dict[tuple[str, frozenset[str]], Token] = {}
 
-    def of(self, headers: Mapping[str, str], identity: Identity) -> str | None:
-        """Return the caller's own token, or one of ours in its place; None for a stranger."""
+    def of(
+        self, headers: Mapping[str, str], identity: Identity, *, seconds: float = TOKEN_SECONDS
+    ) -> str | None:
+        """Return the caller's own token, or one of ours in its place; None for a stranger.
+
+        One of ours holds for `seconds`; those of the usual time are used again.
+        """
         given = headers.get("authorization")
         if given is not None or self._signer is None or not identity.subject:
             return given
+        if seconds != TOKEN_SECONDS:
+            scopes = sorted(identity.scopes)
+            return f"Bearer {self._signer.mint(identity.subject, scopes, seconds).token}"
         return f"Bearer {self._token(self._signer, identity).token}"
 
     def _token(self, signer: TokenSigner, identity: Identity) -> Token:

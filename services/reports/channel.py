@@ -21,7 +21,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
     subject: str
     seq: int
-    traceparent: str
+    type: str
     message: msgspec.Raw
     """The JSON object without its `traceparent`."""
 
@@ -88,7 +88,7 @@ def _update(user: str, stored: channel_store.Stored, carrier: dict[str, str]) ->
     body = Update(
         subject=user,
         seq=stored.seq,
-        traceparent=stored.traceparent,
+        type=stored.type,
         message=msgspec.Raw(shown(stored)),
     )
     return Outgoing(

@@ -16,6 +16,8 @@ from weft.http.routes import Route, Routes
 from weft.http.server import HttpServer
 from weft.http.shared_key import SharedKey
 from weft.http.tokens import Token, TokenSigner, new_private_key
+from weft.http.websocket import Upgrade, WebSocket, text_frame
+from weft.http.websocket_proxy import forward_websocket
 
 __all__ = [
     "ANONYMOUS",
@@ -39,10 +41,14 @@ __all__ = [
     "SharedKey",
     "Token",
     "TokenSigner",
+    "Upgrade",
+    "WebSocket",
     "busy",
     "forward",
+    "forward_websocket",
     "new_private_key",
     "openapi",
     "specification",
+    "text_frame",
     "unauthenticated",
 ]

@@ -21,6 +21,11 @@ T = TypeVar("T")
 MAX_RESPONSE = 1 << 20
 """Bytes of an answer's body."""
 
+WEBSOCKET_HEARTBEAT = 20.0
+"""Seconds between two pings on a WebSocket."""
+
+SWITCHING_PROTOCOLS = 101
+
 CHECK_DEADLINE = 1.0
 """Seconds for the answer to a check."""
 
@@ -76,7 +81,8 @@ class HttpClient:
     `timeout` bounds a request with all its tries, `try_timeout` each try (seconds). Methods that
     are idempotent, and requests with an Idempotency-Key, are tried again (at most `retries` times,
     within the retry budget) when there is no answer or a 502, 503 or 504; other requests only if
-    they cannot have reached the peer.
+    they cannot have reached the peer. A service that calls one that is not `needed` is ready
+    without it.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class HttpClient:
         connections: int = 100,
         max_response: int = MAX_RESPONSE,
         breaker: BreakerPolicy | None = None,
+        needed: bool = True,
     ) -> None:
         urls = [base_url] if isinstance(base_url, str) else base_url
         self.name = name
@@ -99,6 +106,7 @@ class HttpClient:
         self._retries = retries
         self._connections = connections
         self._max_response = max_response
+        self._needed = needed
         self._budget = RetryBudget()
         self._session: aiohttp.ClientSession | None = None
 
@@ -112,7 +120,9 @@ class HttpClient:
         )
 
     async def check(self) -> None:
-        """Raise Unavailable unless an address answers on /healthz."""
+        """Raise Unavailable unless an address answers on /healthz, or it is not needed."""
+        if not self._needed:
+            return
         for peer in self._peers:
             try:
                 async with (
@@ -164,6 +174,53 @@ class HttpClient:
                 asyncio.get_running_loop().time() + (timeout or self._timeout),
             )
         )
+
+    async def websocket(
+        self,
+        template: str,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_message: int = MAX_RESPONSE,
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Return an open WebSocket, which the caller closes.
+
+        Raises Unavailable if there is no answer, WSServerHandshakeError for one that is not 101.
+        """
+        picked = self._peers.pick()
+        if picked is None:
+            raise Unavailable(self.name, "its circuit is open")
+        peer, permit = picked
+        url = peer.base_url + target_of(template, None, query)
+        shown = url.partition("?")[0]
+        try:
+            with record.http_client(
+                "GET", template, host=peer.host, port=peer.port, url=shown
+            ) as span:
+                sent = {**(headers or {}), **span.carrier}
+                try:
+                    async with asyncio.timeout(self._try_timeout):
+                        socket = await self._open.ws_connect(
+                            URL(url, encoded=True),
+                            headers=sent,
+                            heartbeat=WEBSOCKET_HEARTBEAT,
+                            max_msg_size=max_message,
+                        )
+                except aiohttp.WSServerHandshakeError as error:
+                    span.status = error.status
+                    raise
+                span.status = SWITCHING_PROTOCOLS
+        except aiohttp.WSServerHandshakeError as error:
+            peer.breaker.settle(permit, ok=error.status < _SERVER_ERROR)
+            raise
+        except (aiohttp.ClientError, OSError) as error:
+            peer.breaker.settle(permit, ok=False)
+            raise Unavailable(self.name, _failed(error).why) from None
+        except BaseException:
+            peer.breaker.abandon(permit)
+            raise
+        peer.breaker.settle(permit, ok=True)
+        return socket
 
     async def _send(self, call: _Call) -> ClientResponse:
         self._budget.deposit()

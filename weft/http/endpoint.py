@@ -15,13 +15,16 @@ from weft.http.front import Front
 from weft.http.problem import Problem
 from weft.http.request import Request
 from weft.http.routes import Route
+from weft.http.websocket import Upgrade, Upgraded
 from weft.ids import uuid7
-from weft.telemetry import record
+from weft.telemetry import get_logger, record
 from weft.telemetry.calls import ServerCall
 from weft.telemetry.synthetic import ATTRIBUTE, SYNTHETIC, is_synthetic, mark_synthetic
 
 CLIENT_LEFT = 499
 """The status in telemetry where the caller did not wait for one. Not an error."""
+
+log = get_logger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
@@ -42,6 +45,21 @@ class Endpoint:
         self, http: BaseRequest, target: str, values: Mapping[str, str]
     ) -> StreamResponse:
         """Answer one request; `target` is path and query, `values` those of the {names}."""
+        response = await self._serve(http, target, values)
+        if isinstance(response, Upgraded):
+            await self._run(response)
+        return response
+
+    async def _run(self, socket: Upgraded) -> None:
+        """Serve a WebSocket: its request has ended, so nobody waits for it to be answered."""
+        try:
+            await socket.run(self._front.sockets)
+        except Exception as error:
+            log.exception("WebSocket failed", error, **{"http.route": self._route.path})
+
+    async def _serve(
+        self, http: BaseRequest, target: str, values: Mapping[str, str]
+    ) -> StreamResponse:
         front = self._front
         front.enter()
         try:
@@ -105,7 +123,21 @@ class Endpoint:
         self._front.admit(self._route, request.headers)
         if refusal is not None:
             raise refusal
-        return render(await self._call(request), self._route.status)
+        answer = await self._call(request)
+        if isinstance(answer, Upgrade):
+            return await self._upgraded(answer, request)
+        return render(answer, self._route.status)
+
+    async def _upgraded(self, upgrade: Upgrade, request: Request) -> Upgraded:
+        response = Upgraded(upgrade, self._route.path)
+        self._sign(response, request)
+        try:
+            self._front.admit_socket()
+            await response.begin(request.http)
+        except BaseException:
+            await response.give_up()
+            raise
+        return response
 
 
 def _prepared(route: Route) -> Call:

@@ -9,6 +9,7 @@ from weft.errors import Unavailable
 from weft.http.identity import ANONYMOUS, Authentication, Identity
 from weft.http.problem import Problem, busy
 from weft.http.routes import Route
+from weft.http.websocket import GOING_AWAY, WebSocket
 
 _TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
 
@@ -21,6 +22,7 @@ class Front:
         self.port = port
         self.is_open = False
         self.is_draining = False
+        self.sockets: set[WebSocket] = set()
         self._auth = auth
         self._in_hand = 0
         self._idle = asyncio.Event()
@@ -43,6 +45,12 @@ class Front:
             await asyncio.wait_for(self._idle.wait(), within)
         except TimeoutError:
             return
+
+    async def hang_up(self) -> None:
+        """Close all WebSockets: their clients connect again, elsewhere."""
+        await asyncio.gather(
+            *(socket.close(GOING_AWAY, "The service is stopping.") for socket in list(self.sockets))
+        )
 
     async def identify(
         self, route: Route, headers: Mapping[str, str]
@@ -68,6 +76,11 @@ class Front:
             raise busy("The service is starting or stopping.")
         if not all(map(_is_readable, headers.values())):
             raise Problem(400, detail="A header is not UTF-8.")
+
+    def admit_socket(self) -> None:
+        """Raise Problem 503 for a WebSocket that would be closed at once."""
+        if self.is_draining:
+            raise busy("The service is stopping.")
 
     def carrier(self, headers: Mapping[str, str], identity: Identity) -> Mapping[str, str]:
         """Return the headers for telemetry: at the edge, without a stranger's trace."""

@@ -1,5 +1,6 @@
 """The HTTP server of a service."""
 
+import asyncio
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -105,7 +106,7 @@ class HttpServer:
         await self._listener.adopt(waiting)
         await self._listener.heard(FIRST_WORD)
         self._listener.pre_shutdown()
-        await self._front.drained(self._drain_timeout)
+        await asyncio.gather(self._front.hang_up(), self._front.drained(self._drain_timeout))
         self.close()
         await self._runner.cleanup()
         self._runner = None

@@ -24,6 +24,7 @@ log = get_logger(__name__)
 class News(msgspec.Struct, frozen=True):
     """A message as it was told to every instance."""
 
+    id: str
     body: bytes
     headers: Mapping[str, Any]
 
@@ -112,5 +113,9 @@ class Fanout:
                 await asyncio.gather(talk(channel.close()), return_exceptions=True)
 
     async def _deliver(self, message: DeliveredMessage) -> None:
-        headers = message.header.properties.headers or {}
-        self._heard(News(message.body, headers))
+        properties = message.header.properties
+        news = News(properties.message_id or "", message.body, properties.headers or {})
+        try:
+            self._heard(news)
+        except Exception as error:
+            log.exception("a message to every instance failed", error)

@@ -87,6 +87,19 @@ def message_start(operation: str, destination: str, routing_key: str, kind: str 
 
 
 @lru_cache(maxsize=KEPT)
+def websocket(route: str, kind: str) -> Labels:
+    """What all messages of a `kind` have in common that leave by WebSockets of a route."""
+    return Labels(
+        {
+            "network.protocol.name": "websocket",
+            "http.route": route,
+            "messaging.operation.name": "send",
+            "weft.message.type": kind,
+        }
+    )
+
+
+@lru_cache(maxsize=KEPT)
 def consumed(queue: str, outcome: str) -> Labels:
     """Of `weft.consumer.messages`."""
     return Labels({"queue": queue, "outcome": outcome})

@@ -195,3 +195,19 @@ def internal(name: str, *, function: str = "", attach: bool = True) -> InternalC
     labels = conventions.code(function) if function else NONE
     span, ctx = engine.begin(name, SpanKind.INTERNAL, labels, None)
     return InternalCall(engine, span, ctx, labels, attach=attach)
+
+
+def websocket(route: str, *, message_type: str, body_bytes: int, parent: Carrier) -> InternalCall:
+    """Begin to send a message by a WebSocket: a span of its own, child of what caused the message.
+
+    Where that was not traced, neither is this. Put the call's `carrier` into the message.
+    """
+    engine = _engine
+    above = extract(parent)
+    labels = conventions.websocket(route, message_type)
+    if not is_traced(above):
+        return InternalCall(engine, trace.INVALID_SPAN, above, labels, attach=False)
+    varying: Facts = {"messaging.message.body.size": body_bytes}
+    name = f"send {route}"
+    span, ctx = engine.begin(name, SpanKind.PRODUCER, labels, varying, above)
+    return InternalCall(engine, span, ctx, labels, attach=False)

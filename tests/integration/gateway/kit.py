@@ -112,7 +112,7 @@ class Gateway:
         self.signer = TokenSigner(private)
         key.write_bytes(private)
         jwks.write_text(json.dumps(self.signer.jwks()))
-        ports = {name: free_port() for name in ("orders", "inventory")}
+        ports = {name: free_port() for name in ("orders", "inventory", "reports")}
         self.inner = {name: Inner(name, jwks, port) for name, port in ports.items()}
         self.environment = {
             "WEFT_PORT": str(self.port),
@@ -121,6 +121,7 @@ class Gateway:
             "WEFT_API_KEYS": json.dumps(KEYS),
             "WEFT_ORDERS_URL": f"http://127.0.0.1:{ports['orders']}",
             "WEFT_INVENTORY_URL": f"http://127.0.0.1:{ports['inventory']}",
+            "WEFT_REPORTS_URL": f"http://127.0.0.1:{ports['reports']}",
             "WEFT_CONSOLE": "json",
         }
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
