@@ -1,4 +1,4 @@
-"""The commands that look into the services' databases: events, inbox, projections."""
+"""The commands that look into the services' databases: events, inbox, projections, webhooks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,6 +18,9 @@ _projections = typer.Typer(
     help="The read models that follow the event logs, and building one anew.",
     no_args_is_help=True,
 )
+_webhooks = typer.Typer(
+    help="Webhooks that wait, were delivered or have failed.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +30,9 @@ def register(app: typer.Typer) -> None:
     _projections.command("list")(show)
     _projections.command()(rebuild)
     app.add_typer(_projections, name="projections")
+    _webhooks.command("list")(webhooks)
+    _webhooks.command()(replay)
+    app.add_typer(_webhooks, name="webhooks")
 
 
 def events(
@@ -77,6 +83,33 @@ def rebuild(
     from stack.cli import read_models  # noqa: PLC0415 - the same
 
     _run(lambda system: read_models.rebuild(system, name, seconds=wait))
+
+
+def webhooks(
+    state: Annotated[
+        str | None, typer.Option(help="pending, delivered or failed; else what is not delivered.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show webhooks of every service, newest first, with the answer to their last attempt."""
+    from stack.cli import webhooks as shown  # noqa: PLC0415 - the same
+
+    _run(lambda system: shown.list_all(system, state, limit=limit, as_json=as_json))
+
+
+def replay(
+    which: Annotated[
+        str, typer.Argument(help="A webhook's id; or an endpoint, for its failed ones.")
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Enable its endpoint again if that is disabled.")
+    ] = False,
+) -> None:
+    """Send a webhook again, or all that have failed of an endpoint. Its id stays the same."""
+    from stack.cli import webhooks as shown  # noqa: PLC0415 - the same
+
+    _run(lambda system: shown.replay(system, which, force=force))
 
 
 def _run(work: Callable[[System], Awaitable[int]]) -> None:

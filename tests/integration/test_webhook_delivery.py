@@ -24,6 +24,7 @@ from weft.webhooks import (
     Webhooks,
     endpoints,
     first_receipt,
+    operators,
     stored,
     verify,
 )
@@ -384,6 +385,42 @@ async def test_a_customers_url_that_leads_to_this_machine_is_not_called(
         "the address is not public",
     ]
     assert receiver.headers == []
+
+
+@pytest.mark.usefixtures("spans")
+async def test_a_webhook_that_has_failed_is_listed_with_why_and_replayed_with_its_id(
+    db: Database, receiver: Receiver
+) -> None:
+    receiver.statuses = [500]
+    connection = await db.connect()
+    async with sending(db, receiver.url, schedule=Schedule(())) as webhooks:
+        with record.internal("cause") as cause:
+            await webhooks.send(db, "far", id="r1", type="t", data=None)
+        await until(lambda: settled(db))
+        (one,) = await operators.listed(connection, states=["failed"], limit=9)
+        assert (one.id, one.endpoint, one.attempts, one.status) == ("r1", "far", 1, 500)
+        assert one.trace_id == cause.trace_id
+        assert await operators.listed(connection, states=["pending", "delivered"], limit=9) == []
+        assert await operators.replay(connection, "far", force=False) == 1
+        await until(lambda: settled(db))
+    assert receiver.ids == ["r1", "r1"]
+    assert await states(db) == [("delivered", 2)]
+    await connection.close()
+
+
+async def test_what_a_disabled_endpoint_lacks_is_replayed_by_force_alone(
+    db: Database, receiver: Receiver
+) -> None:
+    receiver.statuses = [410]
+    connection = await db.connect()
+    async with sending(db, receiver.url) as webhooks:
+        await webhooks.send(db, "far", id="r1", type="t", data=None)
+        await until(lambda: settled(db))
+        assert await operators.replay(connection, "r1", force=False) == 0
+        assert await operators.replay(connection, "r1", force=True) == 1
+        await until(lambda: settled(db))
+    assert await states(db) == [("delivered", 2)]
+    await connection.close()
 
 
 async def test_a_replayed_webhook_has_no_second_effect(db: Database) -> None:
