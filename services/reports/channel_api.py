@@ -57,8 +57,7 @@ def routes(db: Database, hub: Hub) -> Routes:
         if caller is None:
             return Upgrade.refused(NOT_ALLOWED, "A token or a ticket is needed here.")
         subject, until = caller
-        head = await channel_store.head(db, subject)
-        after = head if query.after is None else query.after
+        after = await channel_store.head(db, subject) if query.after is None else query.after
 
         async def hold(socket: WebSocket) -> None:
             await hub.hold(socket, subject, after, until)

@@ -43,7 +43,7 @@ class Listener:
         self.socket = socket
         self.subject = subject
         self.last = last
-        self.known = last
+        self.known = 0
         self.catching_up: asyncio.Task[None] | None = None
 
 

@@ -18,7 +18,17 @@ import aiohttp
 from yarl import URL
 
 from tests.integration.sink import telemetry_sink
-from weft.http import Authenticator, HttpServer, Reply, Request, Routes, TokenSigner
+from weft.http import (
+    Authenticator,
+    HttpServer,
+    Reply,
+    Request,
+    Routes,
+    TokenSigner,
+    Upgrade,
+    WebSocket,
+    text_frame,
+)
 from weft.http.tokens import new_private_key
 
 API_KEY = "weft-key-of-bob"
@@ -59,6 +69,7 @@ class Inner:
         routes = Routes()
         for method in ("GET", "POST", "PUT"):
             routes.raw(method, "/v1/{rest...}", self._echo)
+        routes.raw("GET", "/v1/updates", self._socket, public=True)
         routes.get("/openapi.json", public=True)(self._specification)
         routes.get("/healthz", public=True, probe=True)(self._healthy)
         return HttpServer(self.name, routes, port=self._port, auth=self._auth)
@@ -87,6 +98,17 @@ class Inner:
             "Retry-After": "7",
         }
         return Reply(told, 202, headers)
+
+    async def _socket(self, request: Request) -> Upgrade:
+        """Say who called and how; but for the user `stay`, that is all."""
+
+        async def say(socket: WebSocket) -> None:
+            socket.offer(text_frame(f"{request.subject} {request.query_string}".encode()))
+            if request.subject == "stay":
+                await socket.receive()
+            await socket.close(4444)
+
+        return Upgrade(say)
 
     async def _specification(self, _: Request) -> dict[str, Any]:
         return {
