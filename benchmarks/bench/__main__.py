@@ -13,7 +13,7 @@ from benchmarks.bench.measuring import measure
 from benchmarks.bench.processes import SubjectError
 from benchmarks.bench.servers import Servers, ServersError, running
 
-NAMES: Final = ("http", "publish", "consume")
+NAMES: Final = ("http", "publish", "consume", "channel")
 """Each a module of this folder with its BENCH."""
 
 
