@@ -101,7 +101,7 @@ FAULTS: Final = (
         usual=100,
         most=100,
         does="so many messages are refused as by a full queue",
-        alert="MessagesWaitToBeSent",
+        alert="MessagesRefused",
     ),
 )
 
