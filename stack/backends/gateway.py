@@ -1,9 +1,10 @@
-"""The system's public door, as a customer uses it: orders and products."""
+"""The system's public door: orders and products for a customer, the inbox for an operator."""
 
 import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import aiohttp
 import msgspec
@@ -48,6 +49,18 @@ class Product(msgspec.Struct, frozen=True):
     sku: str
     stock: int
     reserved: int
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What people were told of alerts: `status` is firing or resolved."""
+
+    at: datetime
+    status: str
+    title: str
+
+
+class _Inbox(msgspec.Struct):
+    notices: list[Notice]
 
 
 class _Accepted(msgspec.Struct):
@@ -108,6 +121,12 @@ class Gateway(HttpBackend):
         """Return a product's numbers."""
         answer = await self.call("GET", f"/v1/products/{sku}", headers=self._headers)
         return _expect(answer, 200).decode(Product)
+
+    async def inbox(self) -> list[Notice]:
+        """Return the newest messages to people; the token has the scope `ops`."""
+        headers = {**self._headers, "Accept": "application/json"}
+        answer = await self.call("GET", "/ops/inbox", headers=headers)
+        return _expect(answer, 200).decode(_Inbox).notices
 
     async def _known(self, order_id: str) -> Order | None:
         try:

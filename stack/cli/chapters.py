@@ -1,4 +1,4 @@
-"""What `weft tour` shows: one order, and what each of the three signals knows of it."""
+"""What `weft tour` shows: an order, what each signal knows of it, and a fault with its alert."""
 
 import asyncio
 import time
@@ -8,6 +8,7 @@ from typing import Final
 from rich.text import Text
 
 from stack.backends.http import BackendError
+from stack.cli.breaking import breaking
 from stack.cli.ordering import SCOPES, follow_order
 from stack.cli.searching import Reach, search
 from stack.cli.tour import Chapter, Visit
@@ -117,6 +118,17 @@ CHAPTERS: Final = (
         " trace. The traffic that a start brings along is not counted here.",
         show=_metrics,
         again="curl -sG {prometheus}/api/v1/query --data-urlencode 'query=" + ORDERS + "'",
+    ),
+    Chapter(
+        title="A fault, and who hears of it",
+        text="A flag makes the card provider answer most of its calls with an error, as a bad day"
+        " would. payments calls again and again; Prometheus counts the failing calls and fires an"
+        " alert; Alertmanager sends it to the notifier, which tells people and keeps an inbox of"
+        " what it told. Then the flag is taken away, and the end is told as well. That takes two"
+        " minutes or so; each line says how long after the beginning it came.",
+        show=breaking,
+        again="{weft} faults on payment-failures --percent 80 --for 3m\n{weft} inbox\n"
+        "{weft} faults off",
     ),
     Chapter(
         title="Where to go on",

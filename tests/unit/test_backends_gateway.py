@@ -106,3 +106,24 @@ async def test_an_order_that_does_not_end_is_followed_until_the_deadline() -> No
     async with gateway(handle) as client:
         seen = [state.finished async for state in client.follow(ORDER, deadline=0.3)]
     assert seen == [False]
+
+
+async def test_the_inbox_tells_what_people_were_told() -> None:
+    notice = {
+        "identity": ORDER,
+        "at": "2026-01-01T00:00:00.5+00:00",
+        "status": "firing",
+        "severity": "warning",
+        "title": "[FIRING] PeerFails (payments)",
+        "alerts": [],
+        "deliveries": [],
+    }
+
+    async def handle(request: web.Request) -> web.Response:
+        assert (request.path, request.headers["Accept"]) == ("/ops/inbox", "application/json")
+        return web.json_response({"notices": [notice]})
+
+    async with gateway(handle) as client:
+        (told,) = await client.inbox()
+    assert (told.status, told.title) == ("firing", notice["title"])
+    assert told.at.isoformat() == "2026-01-01T00:00:00.500000+00:00"

@@ -1,4 +1,4 @@
-"""The walk of `weft tour`; tests/end_to_end/test_tour.py takes it through a real system."""
+"""The walk of `weft tour`; tests/end_to_end has it go through a real system."""
 
 import asyncio
 import os
