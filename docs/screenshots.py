@@ -1,43 +1,29 @@
-"""Takes the screenshots of README from a running system, in Chromium, signed in by the form.
+"""Takes the screenshots of README from a running system, in Chromium, as a person sees the pages.
 
-    python docs/screenshots.py      (needs `chromium` on the PATH, and a system started by weft up)
+    .venv/bin/python docs/screenshots.py      (needs `chromium`, and a system started by weft up)
 
-They go to docs/images/.
+They go to docs/images/; ONLY=web or ONLY=ops takes those alone.
 """  # noqa: INP001 - a script
 
 import asyncio
-import base64
-import itertools
+import os
 import shutil
 import sys
-import tempfile
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import aiohttp
+from playwright.async_api import Page, ViewportSize, async_playwright, expect
 
 from stack.backends.connect import Backends, connect
 from stack.system import System
 
 IMAGES = Path(__file__).resolve().parent / "images"
-DEADLINE = 30.0
-"""Seconds for each step in the browser."""
-DESK, PHONE = (1280, 860), (390, 844)
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--remote-debugging-port=0",
-)
+DEADLINE = 30_000
+"""Milliseconds for each step in the browser."""
+DESK: ViewportSize = {"width": 1280, "height": 860}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 ORDERS = (
     ("alice", "SKU-0002", 3, "tok_ok"),
     ("bob", "SKU-0001", 1, "tok_ok"),
@@ -49,110 +35,85 @@ ORDERS = (
     ("erin", "SKU-0001", 4, "tok_ok"),
 )
 """Who orders what, and how they pay."""
-
-
-class Browser:
-    """One page of a Chromium, by the DevTools protocol."""
-
-    def __init__(self, page: aiohttp.ClientWebSocketResponse) -> None:
-        self._page = page
-        self._ids = itertools.count(1)
-
-    async def do(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Give a command and return its result."""
-        identity = next(self._ids)
-        await self._page.send_json({"id": identity, "method": method, "params": parameters})
-        async with asyncio.timeout(DEADLINE):
-            while True:
-                message = await self._page.receive_json()
-                if message.get("id") == identity:
-                    result: dict[str, Any] = message["result"]
-                    return result
-
-    async def value(self, expression: str) -> Any:
-        """Return what a JavaScript expression is in the page."""
-        done = await self.do("Runtime.evaluate", expression=expression, returnByValue=True)
-        return done["result"].get("value")
-
-    async def until(self, expression: str) -> None:
-        """Wait until an expression is true in the page."""
-        end = time.monotonic() + DEADLINE
-        while not await self.value(expression):
-            if time.monotonic() > end:
-                raise TimeoutError(expression)
-            await asyncio.sleep(0.05)
-
-    async def open(self, url: str) -> None:
-        """Go to an address and wait for the whole page."""
-        await self.value("window.old = true")
-        await self.do("Page.navigate", url=url)
-        await self.until("!window.old && document.readyState === 'complete'")
-
-    async def take(self, name: str, size: tuple[int, int], scheme: str) -> None:
-        """Write a screenshot of the page, `size` in CSS pixels, `scheme` light or dark."""
-        width, height = size
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        await self.do("Emulation.setEmulatedMedia", features=features)
-        await self.do(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=size == PHONE,
-        )
-        wide = await self.value("document.documentElement.scrollWidth")
-        if wide > width:
-            raise ValueError(f"{name} is {wide} pixels wide, the screen {width}")
-        shot = await self.do("Page.captureScreenshot", format="png")
-        (IMAGES / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+CUSTOMER = ("orders:read", "orders:write", "reports:read", "reports:write", "ops")
 
 
 @asynccontextmanager
-async def chromium(session: aiohttp.ClientSession) -> AsyncIterator[Browser]:
-    """Run a Chromium with a profile of its own."""
+async def chromium() -> AsyncIterator[Page]:
+    """Run a Chromium and open a page."""
     program = shutil.which("chromium")
     if program is None:
         sys.exit("there is no chromium on the PATH")
-    profile = Path(tempfile.mkdtemp(prefix="weft-chromium-"))
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *FLAGS,
-        f"--user-data-dir={profile}",
-        "about:blank",
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        port = await _port(profile / "DevToolsActivePort")
-        async with session.get(f"http://127.0.0.1:{port}/json") as answer:
-            pages = [each for each in await answer.json() if each["type"] == "page"]
-        async with session.ws_connect(
-            pages[0]["webSocketDebuggerUrl"], max_msg_size=1 << 26
-        ) as page:
-            yield Browser(page)
-    finally:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-        shutil.rmtree(profile, ignore_errors=True)
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=arguments)
+        page = await browser.new_page(viewport=DESK)
+        page.set_default_timeout(DEADLINE)
+        expect.set_options(timeout=DEADLINE)
+        yield page
+        await browser.close()
 
 
-async def _port(told: Path) -> int:
-    end = time.monotonic() + DEADLINE
-    while not told.exists() or not told.read_text():  # noqa: ASYNC240 - a local file of one line
-        if time.monotonic() > end:
-            raise TimeoutError("chromium does not start")
-        await asyncio.sleep(0.05)
-    return int(told.read_text().splitlines()[0])  # noqa: ASYNC240 - the same
+async def take(
+    page: Page, name: str, size: ViewportSize = DESK, scheme: Literal["light", "dark"] = "light"
+) -> None:
+    """Write a screenshot of what is on the screen."""
+    await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    await page.set_viewport_size(size)
+    await page.mouse.move(0, 0)
+    await page.evaluate("scrollTo(0, 0)")
+    wide = await page.evaluate("document.documentElement.scrollWidth")
+    if wide > size["width"]:
+        raise ValueError(f"{name} is {wide} pixels wide, the screen {size['width']}")
+    await page.screenshot(path=IMAGES / f"{name}.png")
 
 
-async def sign_in(browser: Browser, url: str, token: str) -> None:
-    """Type the token as a person does."""
-    await browser.open(f"{url}/ops")
-    await browser.take("ops-sign-in", PHONE, "light")
-    await browser.value("document.querySelector('#token').focus()")
-    await browser.do("Input.insertText", text=token)
-    await browser.value("document.querySelector('.sign-in button').click()")
-    await browser.until("location.pathname === '/ops' && !!document.querySelector('.states')")
+async def take_all(page: Page, name: str) -> None:
+    """Write a page as it is on a desk, light and dark, and on a phone."""
+    await take(page, f"{name}-light")
+    await take(page, f"{name}-dark", scheme="dark")
+    await take(page, f"{name}-phone", PHONE)
+    await page.set_viewport_size(DESK)
+
+
+async def web(page: Page, url: str, token: str) -> None:
+    """Go through the web app."""
+    await page.goto(url)
+    await expect(page.get_by_role("button", name="Enter as the demo user")).to_be_visible()
+    await take_all(page, "web-sign-in")
+    await page.get_by_label("Token").fill(token)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    for product in ("Boat shuttle", "Boat shuttle", "Heddle hook"):
+        await page.get_by_role("button", name=f"Add {product}", exact=True).click()
+    await take_all(page, "web-shop")
+    await page.get_by_role("button", name="Place order").click()
+    for means, product in (("tok_declined", "Bobbin winder"), ("tok_slow", "Loom bench")):
+        await page.get_by_role("link", name="Shop").click()
+        await page.get_by_role("button", name=f"Add {product}", exact=True).click()
+        await page.get_by_label("Payment").select_option(means)
+        await page.get_by_role("button", name="Place order").click()
+        await expect(page.locator("tr[data-order]").first).to_contain_text(product)
+    await take_all(page, "web-orders")
+    await page.get_by_role("link", name="Reports").click()
+    await page.get_by_role("button", name="Request report").click()
+    row = page.locator("tr[data-report]").first
+    await expect(row).to_contain_text("finished")
+    await take_all(page, "web-reports")
+    await row.get_by_role("link").first.click()
+    await expect(page.get_by_role("img")).to_be_visible()
+    await take_all(page, "web-report")
+
+
+async def ops(page: Page, url: str, token: str, trace_id: str) -> None:
+    """Go through the operators' pages."""
+    await page.goto(f"{url}/ops")
+    await take(page, "ops-sign-in", PHONE)
+    await page.get_by_label("Token").fill(token)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.locator(".states")).to_be_visible()
+    for path, name in (("", "ops"), (f"/traces/{trace_id}", "ops-trace")):
+        await page.goto(f"{url}/ops{path}")
+        await take_all(page, name)
 
 
 async def place(backends: Backends) -> str:
@@ -171,16 +132,16 @@ async def place(backends: Backends) -> str:
 async def main() -> None:
     system = System.load()
     url = system.ports.url("gateway")
-    token = system.credentials.signer().mint("operator", ["ops"], 900.0).token
+    signer = system.credentials.signer()
+    wanted = os.environ.get("ONLY", "web ops").split()
     IMAGES.mkdir(exist_ok=True)
-    async with connect(system) as backends, chromium(backends.session) as browser:
+    async with connect(system) as backends, chromium() as page:
         trace_id = await place(backends)
-        await sign_in(browser, url, token)
-        for path, name in (("", "ops"), (f"/traces/{trace_id}", "ops-trace")):
-            await browser.open(f"{url}/ops{path}")
-            await browser.take(f"{name}-light", DESK, "light")
-            await browser.take(f"{name}-dark", DESK, "dark")
-            await browser.take(f"{name}-phone", PHONE, "light")
+        if "ops" in wanted:
+            await ops(page, url, signer.mint("operator", ["ops"], 900.0).token, trace_id)
+        if "web" in wanted:
+            await page.context.clear_cookies()
+            await web(page, url, signer.mint("alice", CUSTOMER, 900.0).token)
 
 
 if __name__ == "__main__":

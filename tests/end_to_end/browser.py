@@ -30,7 +30,10 @@ async def chromium(logs: Path) -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def visit(browser: Browser, url: str) -> AsyncIterator[Page]:
-    """Open the app as a new visitor. What goes wrong in the page fails the test at its end."""
+    """Open the app as a new visitor, who never loads it again.
+
+    What goes wrong in the page fails the test at its end.
+    """
     context = await browser.new_context()
     context.set_default_timeout(MILLISECONDS)
     page = await context.new_page()
@@ -39,7 +42,9 @@ async def visit(browser: Browser, url: str) -> AsyncIterator[Page]:
     page.on("console", lambda said: wrong.append(said.text) if _is_refusal(said.text) else None)
     try:
         await page.goto(url)
+        await page.evaluate("window.neverReloaded = true")
         yield page
+        assert await page.evaluate("window.neverReloaded"), "the page was loaded anew"
         assert not wrong, wrong
     finally:
         await context.close()

@@ -88,12 +88,27 @@ async def test_an_orders_trace_has_its_spans_in_order_with_its_log_lines_between
     assert first < page.index('<li class="log') < last
 
 
+async def test_a_traces_log_lines_are_shown_by_themselves_oldest_first(
+    caller: Caller, operator: Door
+) -> None:
+    _, trace_id = await placed(caller())
+    await stored(operator, trace_id)
+    told = (await operator.get(f"/ops/traces/{trace_id}/logs")).json
+    times = [line["time"] for line in told["lines"]]
+    assert times == sorted(times)
+    assert {"gateway", "orders", "payments"} <= {line["service"] for line in told["lines"]}
+    page = await html(operator, f"/ops/traces/{trace_id}/logs")
+    assert page.count('<li class="log') == len(told["lines"])
+    assert '<li class="span' not in page
+    assert "order finished" in page
+
+
 async def test_what_a_user_called_themselves_stays_text(caller: Caller, operator: Door) -> None:
     mark = secrets.token_hex(4)
     subject = f"<script>alert('{mark}')</script>\"><img src=x onerror=alert(1)>"
     order_id, trace_id = await placed(caller(subject))
     await stored(operator, trace_id)
-    for path in (f"/ops/traces/{trace_id}", "/ops"):
+    for path in (f"/ops/traces/{trace_id}", f"/ops/traces/{trace_id}/logs", "/ops"):
         page = await html(operator, path)
         assert order_id in page
         assert f"alert('{mark}')" in unescape(page), "the subject is shown"

@@ -1,6 +1,9 @@
 """The web app in a real browser, on the whole system."""
 
 import asyncio
+import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +13,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.end_to_end.browser import MILLISECONDS, chromium, visit
 from tests.end_to_end.conftest import Caller
-from tests.end_to_end.outside import Running
+from tests.end_to_end.outside import Running, an_order
 
 SECONDS = 60
 EVERYTHING = ("orders:read", "orders:write", "reports:read", "reports:write", "ops")
@@ -80,12 +83,10 @@ async def test_an_order_becomes_confirmed_before_the_customers_eyes(
     page: Page, caller: Caller
 ) -> None:
     await sign_in(page, caller(scopes=EVERYTHING).token)
-    await page.evaluate("window.neverReloaded = true")
     await order(page)
     row = page.locator("tr[data-order]")
     await expect(row).to_contain_text("confirmed")
     await expect(row).to_contain_text("Loom bench")
-    assert await page.evaluate("window.neverReloaded")
 
 
 async def test_a_declined_card_is_told_with_its_reason(page: Page, caller: Caller) -> None:
@@ -95,7 +96,7 @@ async def test_a_declined_card_is_told_with_its_reason(page: Page, caller: Calle
     await expect(page.locator("tr[data-order]")).to_contain_text("rejected: payment declined")
 
 
-async def test_the_click_is_the_root_of_the_orders_trace_and_its_page_is_one_click_away(
+async def test_an_orders_trace_begins_with_the_click_and_ends_with_the_update_in_the_browser(
     page: Page, caller: Caller, system: Running
 ) -> None:
     buyer = caller(scopes=EVERYTHING)
@@ -103,26 +104,102 @@ async def test_the_click_is_the_root_of_the_orders_trace_and_its_page_is_one_cli
     await order(page)
     await expect(page.locator("tr[data-order]")).to_contain_text("confirmed")
     [told] = (await buyer.get("/v1/orders")).json["orders"]
-    spans = await stored(system, told["trace_id"], "click Place order", "POST /v1/orders")
+    ends = ("process order.placed", "process order.confirmed")
+    spans = await stored(system, told["trace_id"], "click Place order", "POST /v1/orders", *ends)
     by_id = {each["id"]: each for each in spans}
     [root] = [each for each in spans if each["parent"] is None]
     assert (root["service"], root["name"]) == ("web", "click Place order")
-    assert root["tags"]["user.id"] == buyer.subject
-    [served] = [
-        each
-        for each in spans
-        if (each["service"], each["name"]) == ("gateway", "POST /v1/orders")
-        and each["tags"]["span.kind"] == "server"
-    ]
+    assert {each["tags"]["user.id"] for each in spans if each["service"] == "web"} == {
+        buyer.subject
+    }
+    [served] = [each for each in spans if _is(each, "gateway", "POST /v1/orders", "server")]
     asked = by_id[served["parent"]]
-    assert (asked["service"], asked["name"]) == ("web", "POST /v1/orders")
+    assert _is(asked, "web", "POST /v1/orders", "client")
     assert asked["parent"] == root["id"]
     assert asked["tags"]["http.response.status_code"] == 202
+    for name in ends:
+        [end] = [each for each in spans if _is(each, "web", name, "consumer")]
+        above = [each["service"] for each in _above(end, by_id)]
+        assert above[0] == "reports", "what the browser handles was sent by reports"
+        assert {"orders", "gateway", "web"} <= set(above)
+        assert above[-1] == "web", "and comes from the click, without a gap"
 
-    async with page.expect_popup() as opening:
-        await page.get_by_role("link", name="Trace of order").click()
-    shown = await opening.value
-    await expect(shown.get_by_role("heading")).to_have_text("click Place order")
+
+async def test_an_orders_trace_and_log_lines_are_one_click_away(
+    page: Page, caller: Caller, system: Running
+) -> None:
+    buyer = caller(scopes=EVERYTHING)
+    await sign_in(page, buyer.token)
+    await order(page)
+    await expect(page.locator("tr[data-order]")).to_contain_text("confirmed")
+    [told] = (await buyer.get("/v1/orders")).json["orders"]
+    await stored(system, told["trace_id"], "click Place order")
+    for link, shown in (("Trace", "click Place order"), ("Logs", "Logs of click Place order")):
+        async with page.expect_popup() as opening:
+            await page.get_by_role("link", name=f"{link} of order").click()
+        opened = await opening.value
+        await expect(opened.get_by_role("heading")).to_have_text(shown)
+        await expect(opened.locator("ol.waterfall > li").first).to_be_visible()
+
+
+async def test_every_tab_of_a_user_hears_what_happens_in_another(
+    browser: Browser, page: Page, caller: Caller, system: Running
+) -> None:
+    buyer, other = caller(scopes=EVERYTHING), caller(scopes=EVERYTHING)
+    async with (
+        visit(browser, system.url("gateway")) as second,
+        visit(browser, system.url("gateway")) as stranger,
+    ):
+        for tab, token in ((page, buyer.token), (second, buyer.token), (stranger, other.token)):
+            await sign_in(tab, token)
+            await tab.get_by_role("link", name="Orders").click()
+            await expect(tab.get_by_text("None yet.")).to_be_visible()
+            await expect(tab.get_by_text("live", exact=True)).to_be_visible()
+        await page.get_by_role("link", name="Shop").click()
+        await order(page)
+        await expect(second.locator("tr[data-order]")).to_contain_text("confirmed")
+        await expect(stranger.get_by_text("None yet.")).to_be_visible()
+
+
+@pytest.mark.alone
+async def test_what_happens_while_the_servers_restart_is_shown_when_they_are_back(
+    page: Page, caller: Caller, system: Running
+) -> None:
+    buyer = caller(scopes=EVERYTHING)
+    sku = await caller().product(stock=10)
+    await sign_in(page, buyer.token)
+    await page.get_by_role("link", name="Orders").click()
+    await expect(page.get_by_text("live", exact=True)).to_be_visible()
+    _kill(system, "reports", signal.SIGKILL)
+    placed = [(await buyer.place(an_order(sku))).json["order_id"] for _ in range(3)]
+    for order_id in placed:
+        await buyer.finished(order_id)
+    _kill(system, "gateway", signal.SIGTERM)
+    for order_id in placed:
+        row = page.locator(f"tr[data-order='{order_id}']")
+        await expect(row).to_contain_text("confirmed")
+    await expect(page.get_by_text("live", exact=True)).to_be_visible()
+    assert await page.locator("tr[data-order]").count() == len(placed)
+
+
+def _kill(system: Running, name: str, how: signal.Signals) -> None:
+    """End every instance of a service; its supervisor starts it again."""
+    for each in json.loads(system.weft("status", "--json").stdout):
+        if each["name"] == name:
+            os.kill(each["pid"], how)
+
+
+def _is(span: dict[str, Any], service: str, name: str, kind: str) -> bool:
+    return (span["service"], span["name"], span["tags"]["span.kind"]) == (service, name, kind)
+
+
+def _above(span: dict[str, Any], by_id: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the spans above one, the nearest first; all of them are stored."""
+    above = []
+    while span["parent"] is not None:
+        span = by_id[span["parent"]]
+        above.append(span)
+    return above
 
 
 async def test_a_token_that_is_not_good_is_refused_and_kept_nowhere(page: Page) -> None:

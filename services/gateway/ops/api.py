@@ -3,13 +3,15 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
 
 from services.gateway.ops.inbox import inbox_page
+from services.gateway.ops.logs_page import logs_page, logs_plain
 from services.gateway.ops.overview import overview
 from services.gateway.ops.page import HEADERS, STYLE, notice, page, sign_in
 from services.gateway.ops.state import Order, States
@@ -25,7 +27,7 @@ from weft.http import Problem, Reply, Request, Routes, busy
 
 _HTML: Final = "text/html; charset=utf-8"
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
-_OURS: Final = re.compile(r"/ops(/inbox|/traces/[0-9a-fA-F]{32})?")
+_OURS: Final = re.compile(r"/ops(/inbox|/traces/[0-9a-fA-F]{32}(/logs)?)?")
 _FORM: Final = "application/x-www-form-urlencoded"
 _FORM_FIELDS: Final = 4
 _UNAUTHENTICATED: Final = 401
@@ -59,7 +61,8 @@ class Pages:
             ("/ops", self._overview),
             ("/ops/inbox", self._inbox),
             ("/ops/traces", self._look_up),
-            ("/ops/traces/{trace_id}", self._trace),
+            ("/ops/traces/{trace_id}", partial(self._trace, _WATERFALL)),
+            ("/ops/traces/{trace_id}/logs", partial(self._trace, _LOGS)),
         ):
             serve.raw("GET", path, self._for_operators(handler), public=True, listed=False)
         serve.raw("GET", "/ops/style.css", _style, public=True, listed=False)
@@ -111,17 +114,19 @@ class Pages:
         wanted = request.query(TraceQuery).id.strip().lower()
         return _to(f"/ops/traces/{_trace_id(wanted)}")
 
-    async def _trace(self, request: Request, visitor: Visitor) -> Answer:
+    async def _trace(self, view: "_View", request: Request, visitor: Visitor) -> Answer:
         wanted = _trace_id(request.path["trace_id"].lower())
         if self._traces_in_hand >= MOST_AT_ONCE:
             raise busy("Other traces are being shown at the moment.")
         self._traces_in_hand += 1
         try:
-            return await self._shown(request, visitor, wanted)
+            return await self._shown(view, request, visitor, wanted)
         finally:
             self._traces_in_hand -= 1
 
-    async def _shown(self, request: Request, visitor: Visitor, trace_id: str) -> Answer:
+    async def _shown(
+        self, view: "_View", request: Request, visitor: Visitor, trace_id: str
+    ) -> Answer:
         trace = await self._stored.trace(trace_id)
         if trace is None:
             detail = "Jaeger has no such trace. Spans are stored about 2 s after their end."
@@ -129,8 +134,8 @@ class Pages:
         lines, missing = await self._lines(trace)
         subject = visitor.identity.subject
         if _wants_html(request):
-            return _html(await asyncio.to_thread(_drawn, trace, lines, missing, subject))
-        return _json(await asyncio.to_thread(_plain, trace, lines, missing))
+            return _html(await asyncio.to_thread(view.drawn, trace, lines, missing, subject))
+        return _json(await asyncio.to_thread(view.plain, trace, lines, missing))
 
     async def _lines(self, trace: Trace) -> tuple[list[LogLine], str]:
         """A trace is worth showing when only Loki is away."""
@@ -170,6 +175,17 @@ def _plain(trace: Trace, lines: list[LogLine], missing: str) -> dict[str, Any]:
         waiting += span.pop("children")[::-1]
         spans.append(span)
     return {**told, "spans": spans, "logs_missing": missing or None}
+
+
+class _View(NamedTuple):
+    """One way to show a trace: for people, and for programs."""
+
+    drawn: Callable[[Trace, list[LogLine], str, str], bytes]
+    plain: Callable[[Trace, list[LogLine], str], dict[str, Any]]
+
+
+_WATERFALL: Final = _View(_drawn, _plain)
+_LOGS: Final = _View(logs_page, logs_plain)
 
 
 async def _style(_: Request) -> Answer:

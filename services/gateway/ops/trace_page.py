@@ -65,6 +65,7 @@ def _facts(trace: Trace) -> Markup:
         ("Begun", element("span", begun.strftime("%Y-%m-%d "), clock(begun), " UTC")),
         ("Took", duration(trace.duration)),
         ("Spans", f"{len(trace.spans)} of {len(trace.services)} services"),
+        ("Log lines", element("a", "by themselves", href=f"/ops/traces/{trace.trace_id}/logs")),
     ]
     if orders:
         pairs.append(("Order", element("code", ", ".join(list(orders)[:3]))))
@@ -96,7 +97,7 @@ def _fold(quiet: int, spans: int) -> list[Markup]:
 
 
 def _row(row: Row, drawing: _Drawing) -> Markup:
-    return _span(row, drawing) if isinstance(row, SpanRow) else _line(row, drawing)
+    return _span(row, drawing) if isinstance(row, SpanRow) else log_row(row, drawing.start)
 
 
 def _span(row: SpanRow, drawing: _Drawing) -> Markup:
@@ -150,7 +151,8 @@ def _bar(span: Span, drawing: _Drawing, colour: int) -> Markup:
     return element("svg", bar, class_=f"bar c{colour}", aria_hidden="true", focusable="false")
 
 
-def _line(row: LineRow, drawing: _Drawing) -> Markup:
+def log_row(row: LineRow, start: float) -> Markup:
+    """Return a log line as a row of the list; `start` is the trace's, in epoch seconds."""
     line = row.line
     more = facts(line, told(row.span) if row.span else {})
     level = line.level or "LOG"
@@ -164,7 +166,7 @@ def _line(row: LineRow, drawing: _Drawing) -> Markup:
         element("span", f" {more}", class_="more") if more else None,
         class_="what",
     )
-    offset = duration(max(0.0, line.at - drawing.start))
+    offset = duration(max(0.0, line.at - start))
     at = element("span", f"+{offset}", class_="at")
     return element("li", what, at, class_=f"log d{min(row.depth, _DEEPEST)}")
 

@@ -42,7 +42,7 @@ def token(gateway: Gateway, *scopes: str) -> str:
     return gateway.bearer("eve", *scopes)["Authorization"].removeprefix("Bearer ")
 
 
-@pytest.mark.parametrize("path", ["/ops", PAGE, f"/ops/traces?id={TRACE}"])
+@pytest.mark.parametrize("path", ["/ops", PAGE, f"{PAGE}/logs", f"/ops/traces?id={TRACE}"])
 async def test_only_tokens_with_the_scope_are_let_in(alone: Gateway, path: str) -> None:
     assert (await alone.ask("GET", path, headers={}))[0] == 401
     assert (await alone.ask("GET", path, headers={"Authorization": "Bearer x"}))[0] == 401

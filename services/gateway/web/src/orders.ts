@@ -1,7 +1,8 @@
 // The user's orders, newest first.
 import { signal } from "@preact/signals";
-import { type Order, ask } from "./api";
-import { type Context, note, traced } from "./tracing";
+import { type Order, type OrderStatus, ask } from "./api";
+import { type Context, note } from "./tracing";
+import type { Message } from "./updates";
 
 interface Page { orders: Order[]; next: string | null }
 interface Accepted { order_id: string; status: "pending" }
@@ -12,7 +13,14 @@ const PAGE = "25";
 export const orders = signal<Order[] | null>(null);
 export const more = signal<string | null>(null);
 
-export async function load(within: Context): Promise<void> {
+let loading: Promise<void> = Promise.resolve();
+
+export function load(within: Context): Promise<void> {
+  loading = first(within);
+  return loading;
+}
+
+async function first(within: Context): Promise<void> {
   const page = await ask<Page>(within, "GET", "/v1/orders", { query: { limit: PAGE } });
   orders.value = page.orders;
   more.value = page.next;
@@ -26,27 +34,22 @@ export async function loadMore(within: Context): Promise<void> {
   more.value = page.next;
 }
 
-export async function refresh(within: Context, id: string): Promise<Order> {
-  note(within, { "weft.order.id": id });
-  const order = await ask<Order>(within, "GET", "/v1/orders/{order_id}", { path: { order_id: id } });
-  put(order);
-  return order;
-}
-
 export async function place(within: Context, wishes: Wish[], token: string, key: string): Promise<void> {
   const body = { items: wishes, payment: { token } };
   const accepted = await ask<Accepted>(within, "POST", "/v1/orders", { body, key });
+  note(within, { "weft.order.id": accepted.order_id });
   await refresh(within, accepted.order_id);
 }
 
-// Asks for what is pending until it no longer is, or the page is left.
-export function watch(): () => void {
-  const timer = setInterval(() => {
-    for (const each of orders.value ?? []) {
-      if (each.status === "pending") void traced("refresh order", {}, (within) => refresh(within, each.order_id)).catch(() => undefined);
-    }
-  }, 1000);
-  return () => clearInterval(timer);
+export async function told(within: Context, message: Message): Promise<void> {
+  await loading.catch(() => undefined); // its answer may be older than the message
+  if (orders.value === null) return;
+  const known = orders.value.find((each) => each.order_id === message.id);
+  const status = message.data["status"] as OrderStatus | undefined;
+  if (known === undefined || status === undefined) await refresh(within, message.id);
+  else if (status !== "pending") {
+    put({ ...known, status, reason: (message.data["reason"] as string | undefined) ?? null, finished_at: message.at });
+  }
 }
 
 export function forget(): void {
@@ -54,8 +57,13 @@ export function forget(): void {
   more.value = null;
 }
 
+async function refresh(within: Context, id: string): Promise<void> {
+  put(await ask<Order>(within, "GET", "/v1/orders/{order_id}", { path: { order_id: id } }));
+}
+
 function put(order: Order): void {
-  const known = orders.value ?? [];
+  if (orders.value === null) return;
+  const known = orders.value;
   const at = known.findIndex((each) => each.order_id === order.order_id);
   // An answer that was under way when a later one came tells nothing new.
   if (at >= 0 && known[at]?.status !== "pending" && order.status === "pending") return;

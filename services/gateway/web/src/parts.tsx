@@ -30,7 +30,7 @@ export function TraceLinks({ id, of }: { id: string; of: string }) {
   const { jaeger, grafana } = config.value;
   const operator = session.value?.scopes.has("ops") ?? false;
   const trace = jaeger ? `${jaeger}/trace/${id}` : operator ? `/ops/traces/${id}` : null;
-  const logs = grafana ? explore(grafana, id) : operator ? `/ops/traces/${id}` : null;
+  const logs = grafana ? explore(grafana, id) : operator ? `/ops/traces/${id}/logs` : null;
   if (trace === null && logs === null) return <code title="trace id">{id}</code>;
   return (
     <span class="links">

@@ -20,6 +20,10 @@ const REASONS: Record<string, string> = {
   out_of_stock: "out of stock",
   payment_declined: "payment declined",
   timed_out: "timed out",
+  no_sales: "nothing was sold in these days",
+  too_large: "more rows than a report may have",
+  worker_lost: "its worker was lost too often",
+  cancelled_by_user: "by you",
 };
 
 export function reason(code: string | null): string {
@@ -28,4 +32,15 @@ export function reason(code: string | null): string {
 
 export function short(id: string): string {
   return `…${id.slice(-8)}`;
+}
+
+// The day in UTC, as date fields and the API have it.
+export function day(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().slice(0, 10);
+}
+
+export function size(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return `${(bytes / 1000 ** power).toLocaleString("en", { maximumFractionDigits: power ? 1 : 0 })} ${units[power]}`;
 }

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Order } from "../api";
-import { load, loadMore, more, orders, watch } from "../orders";
+import { load, loadMore, more, orders } from "../orders";
 import { Alert, Badge, Heading, TraceLinks } from "../parts";
 import { clicked, traced } from "../tracing";
 import { money, short, time } from "../words";
@@ -13,7 +13,6 @@ export function Orders() {
   };
   useEffect(() => {
     void traced("load orders", {}, load).catch(failed);
-    return watch();
   }, []);
   return (
     <>

@@ -27,7 +27,7 @@ export function Shop() {
   useEffect(() => {
     void traced("load shop", {}, async (within) => {
       const page = await ask<{ products: Product[] }>(within, "GET", "/v1/products", { query: { limit: "200" } });
-      products.value = page.products;
+      products.value = page.products.sort((a, b) => a.sku.localeCompare(b.sku));
     }).catch((error: Error) => (wrong.value = error.message));
   }, []);
   const shown = useComputed(() => {
@@ -57,6 +57,7 @@ export function Shop() {
           </ul>
           {products.value !== null && shown.value.length === 0 && <p>Nothing is called that.</p>}
         </section>
+        {basket.value.size > 0 && <ToOrder basket={basket.value} />}
         <OrderForm products={products.value ?? []} basket={basket.value} change={(next) => (basket.value = next)} />
       </div>
     </>
@@ -74,6 +75,17 @@ function Card({ product, add }: { product: Product; add: (product: Product) => v
       <button type="button" onClick={() => add(product)} aria-label={`Add ${product.name}`}>Add</button>
     </li>
   );
+}
+
+// On a phone the form is below the whole catalogue.
+function ToOrder({ basket }: { basket: Basket }) {
+  const count = [...basket.values()].reduce((sum, each) => sum + each, 0);
+  const show = () => {
+    const heading = document.getElementById("your-order");
+    heading?.scrollIntoView();
+    heading?.focus();
+  };
+  return <button type="button" class="primary to-order" onClick={show}><span>Go to your order</span> <span>{count}</span></button>;
 }
 
 interface FormProps { products: Product[]; basket: Basket; change: (basket: Basket) => void }
@@ -109,7 +121,7 @@ function OrderForm({ products, basket, change }: FormProps) {
 
   return (
     <form class="order panel" aria-labelledby="your-order" onSubmit={submit}>
-      <h2 id="your-order">Your order</h2>
+      <h2 id="your-order" tabIndex={-1}>Your order</h2>
       {lines.length === 0 && <p class="hint">Nothing yet: add something from the catalogue.</p>}
       <ul role="list">
         {lines.map((each) => (
