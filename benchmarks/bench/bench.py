@@ -31,7 +31,8 @@ class Variant:
 class Goal:
     """What a figure of `variant` should be beside that of `beside`, in the median of the rounds.
 
-    With `above` it is what each adds to the figure of that variant.
+    With `above` it is what each adds to the figure of that variant; `beside` to that of
+    `beside_above`, if it has one of its own.
     """
 
     variant: str
@@ -40,6 +41,7 @@ class Goal:
     bound: float
     kind: Literal["at least", "at most"] = "at least"
     above: str = ""
+    beside_above: str = ""
 
     def reached(self, ratio: float) -> bool:
         """Tell whether `ratio` is good enough."""
@@ -52,7 +54,8 @@ class Bench:
 
     Variants that serve are driven by `driver`, "module:function" as a subject is, which then gives
     units and latencies. `needs` names backing parts, or "system" for the whole. Each variant is
-    warmed up for `warm` seconds and then measured for `seconds`.
+    warmed up for `warm` seconds and then measured for `seconds`. `far` is what they talk to, a
+    subject as well, with the variant's environment: its address is their place's.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Bench:
     goals: tuple[Goal, ...] = ()
     needs: tuple[str, ...] = ()
     driver: str = ""
+    far: str = ""
     warm: float = 1.0
     seconds: float = 4.0
     rounds: int = 5

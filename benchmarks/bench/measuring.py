@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.bench import packages
@@ -47,6 +48,9 @@ async def _measured(bench: Bench, variant: Variant, servers: Servers) -> dict[st
         else:
             environment = {**QUIET, **environment}
         place = await enter(servers.place(address))
+        if bench.far:
+            far = await enter(subject(bench.far, place, {**QUIET, **variant.environment}, ours))
+            place = replace(place, address=far.address)
         tested = await enter(subject(variant.subject, place, environment, python))
         counting = tested
         if bench.driver:

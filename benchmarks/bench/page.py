@@ -41,7 +41,7 @@ def goals(samples: Samples) -> list[str]:
     """Return a sentence for each goal: what it is, and what was measured."""
     lines = []
     for goal in samples.bench.goals:
-        ratios = samples.ratios(goal.variant, goal.metric, goal.beside, goal.above)
+        ratios = samples.judged(goal)
         if ratios:
             lines.append(_judged(goal, ratios))
     return lines
@@ -91,7 +91,8 @@ def put(name: str, new: str, page: Path = PAGE) -> None:
 
 def _judged(goal: Goal, ratios: list[float]) -> str:
     ratio = median(ratios)
-    over = f", each above `{goal.above}`" if goal.above else ""
+    over = f", above `{goal.above}`" if goal.above else ""
+    over += f" and `{goal.beside_above}`" if goal.beside_above else ""
     verdict = "reached" if goal.reached(ratio) else "NOT reached"
     return (
         f"goal: `{goal.variant}` {goal.kind} {goal.bound:g} of `{goal.beside}` in"

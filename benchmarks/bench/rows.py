@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.bench.bench import Bench
+from benchmarks.bench.bench import Bench, Goal
 
 FILE: Final = Path("build/bench.json")
 _BESIDE: Final = ("per_second", "cpu_us_per_unit", "p99_ms")
@@ -39,13 +39,22 @@ class Samples:
         for metric, value in figures.items():
             self.values.setdefault((variant, metric), []).append(value)
 
-    def ratios(self, variant: str, metric: str, beside: str, above: str = "") -> list[float]:
-        """Return the ratio of two variants, round by round, each less the figure of `above`."""
+    def ratios(self, variant: str, metric: str, beside: str) -> list[float]:
+        """Return the ratio of two variants, round by round."""
         ours = self.values.get((variant, metric), [])
         theirs = self.values.get((beside, metric), [])
-        base = self.values.get((above, metric), []) if above else [0.0] * len(ours)
-        rounds = zip(ours, theirs, base, strict=False)
-        return [(one - less) / (other - less) for one, other, less in rounds if other != less]
+        return [one / other for one, other in zip(ours, theirs, strict=False) if other]
+
+    def judged(self, goal: Goal) -> list[float]:
+        """Return what `goal` is about, round by round."""
+        ours = self._added(goal.variant, goal.metric, goal.above)
+        theirs = self._added(goal.beside, goal.metric, goal.beside_above or goal.above)
+        return [one / other for one, other in zip(ours, theirs, strict=False) if other]
+
+    def _added(self, variant: str, metric: str, above: str) -> list[float]:
+        whole = self.values.get((variant, metric), [])
+        base = self.values.get((above, metric), []) if above else [0.0] * len(whole)
+        return [one - less for one, less in zip(whole, base, strict=False)]
 
     def rows(self) -> list[Row]:
         """Return all figures, and beside them their ratios to the first variant."""

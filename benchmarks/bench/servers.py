@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ SYSTEM: Final = "system"
 """The need for everything, services too."""
 _START_SECONDS: Final = 120.0
 _RUNNING: Final = "WEFT_ADMIN_DATABASE_URL"
+_MANAGEMENT: Final = "WEFT_ADMIN_MANAGEMENT_URL"
 
 
 class ServersError(Exception):
@@ -49,7 +50,10 @@ class Servers:
             yield Place(telemetry=telemetry)
             return
         name = f"bench_{secrets.token_hex(6)}"
-        async with self._database(name) as database, self._vhost(name) as broker:
+        async with self._database(name) as database, AsyncExitStack() as stack:
+            broker = ""
+            if _MANAGEMENT in self.variables:
+                broker = await stack.enter_async_context(self._vhost(name))
             yield Place(broker=broker, database=database, telemetry=telemetry)
 
     async def versions(self) -> dict[str, str]:
@@ -59,6 +63,8 @@ class Servers:
         admin = await asyncpg.connect(self.variables[_RUNNING])
         postgres = await admin.fetchval("SHOW server_version")
         await admin.close()
+        if _MANAGEMENT not in self.variables:
+            return {"PostgreSQL": postgres.split()[0]}
         overview = await self._manage("GET", "overview")
         return {"PostgreSQL": postgres.split()[0], "RabbitMQ": overview["rabbitmq_version"]}
 
@@ -90,7 +96,7 @@ class Servers:
             await self._manage("DELETE", f"users/{name}")
 
     async def _manage(self, method: str, path: str, body: object = None) -> Any:
-        url = f"{self.variables['WEFT_ADMIN_MANAGEMENT_URL']}/api/{path}"
+        url = f"{self.variables[_MANAGEMENT]}/api/{path}"
         async with (
             aiohttp.ClientSession(raise_for_status=True) as session,
             session.request(method, url, json=body) as answer,
@@ -141,12 +147,12 @@ def _whole(own: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
-def _some(system: System, names: Iterable[str]) -> dict[str, str]:
+def _some(system: System, wanted: Sequence[str]) -> dict[str, str]:
     system.home.check()
     system.home.make()
     system.credentials.make([service.name for service in services.SERVICES])
     programs = []
-    for name in names:
+    for name in wanted:
         found = parts.find(name)
         if found is None:
             raise ServersError(f"{name} is not on this machine: `make up` installs it")
@@ -160,8 +166,8 @@ def _some(system: System, names: Iterable[str]) -> dict[str, str]:
             if time.monotonic() > deadline:
                 raise ServersError(f"{program.id} is not ready: {answer}")
             time.sleep(0.2)
-    return {
-        _RUNNING: system.credentials.database_url(ADMIN, "postgres"),
-        "WEFT_ADMIN_BROKER_URL": system.credentials.broker_url(ADMIN, "/"),
-        "WEFT_ADMIN_MANAGEMENT_URL": system.credentials.management_url(),
-    }
+    variables = {_RUNNING: system.credentials.database_url(ADMIN, "postgres")}
+    if "rabbitmq" in wanted:
+        variables["WEFT_ADMIN_BROKER_URL"] = system.credentials.broker_url(ADMIN, "/")
+        variables[_MANAGEMENT] = system.credentials.management_url()
+    return variables

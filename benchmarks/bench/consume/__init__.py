@@ -9,7 +9,7 @@ _HERE: Final = "benchmarks.bench.consume"
 BENCH: Final = Bench(
     name="consume",
     about="A message of 1 KB from a durable quorum queue, acknowledged when it is done with: "
-    "64 prefetched, 16 in hand, a pool of 10 connections. But for `bare` each inserts a row into "
+    "64 prefetched, 16 in hand, a pool of 10 connections. All but the first five insert a row into "
     "PostgreSQL (commits wait for the disk), and Weft's variants do so exactly once: the message's "
     "identity is recorded in the transaction of its effect.",
     unit="message",
@@ -18,6 +18,32 @@ BENCH: Final = Bench(
             name="bare",
             about="aio-pika, consume and ack, no database",
             subject=f"{_HERE}.clients:ack_only",
+        ),
+        Variant(
+            name="ack_quiet",
+            about="Weft's consumer, the same; telemetry off",
+            subject=f"{_HERE}.chassis:ack_only",
+        ),
+        Variant(
+            name="ack",
+            about="Weft's consumer, the same; all three signals exported (spans of handling and of "
+            "settling, points, a log record)",
+            subject=f"{_HERE}.chassis:ack_only",
+            telemetry=True,
+        ),
+        Variant(
+            name="ack_sdk",
+            about="the same on the OpenTelemetry SDK (WEFT_TELEMETRY=sdk)",
+            subject=f"{_HERE}.chassis:ack_only",
+            telemetry=True,
+            environment={"WEFT_TELEMETRY": "sdk"},
+        ),
+        Variant(
+            name="official",
+            about="`bare` with aio-pika's official instrumentation: spans alone",
+            subject=f"{_HERE}.official:official",
+            telemetry=True,
+            packages="official",
         ),
         Variant(
             name="transaction",
@@ -65,6 +91,15 @@ BENCH: Final = Bench(
         Goal(variant="weft_quiet", metric="per_second", beside="transaction", bound=0.8),
         Goal(variant="together_quiet", metric="per_second", beside="transaction", bound=3.0),
         Goal(variant="many_quiet", metric="per_second", beside="transaction", bound=3.0),
+        Goal(
+            variant="ack",
+            metric="cpu_us_per_unit",
+            beside="official",
+            bound=0.125,
+            kind="at most",
+            above="ack_quiet",
+            beside_above="bare",
+        ),
     ),
     needs=("rabbitmq", "postgres"),
     seconds=3.0,

@@ -21,6 +21,23 @@ from weft.postgres.inbox import Outcome, exactly_once
 
 
 @asynccontextmanager
+async def ack_only(place: Place, meter: Meter) -> AsyncIterator[None]:
+    """Acknowledge each message."""
+
+    async def counted(_: Incoming) -> Outcome:
+        meter.units += 1
+        return "processed"
+
+    async with chassis.telemetry(), filled(place, meter, 51_200) as broker:
+        consumer = Consumer(broker, QUEUE, counted, prefetch=PREFETCH, concurrency=CONCURRENCY)
+        await consumer.start()
+        try:
+            yield
+        finally:
+            await consumer.stop()
+
+
+@asynccontextmanager
 async def singly(place: Place, meter: Meter) -> AsyncIterator[None]:
     """Handle each message in a transaction of its own."""
     async with _consuming(place, meter, _one_by_one(), CONCURRENCY, messages=12_800):
