@@ -1,20 +1,18 @@
 """Firing deadlines that are due, each once, in one of the instances."""
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import Context
 
 import asyncpg
 import msgspec
 
 from weft.errors import Unavailable
-from weft.messaging.backoff import Backoff
 from weft.postgres.database import Database
 from weft.postgres.deadlines import NEAR, SIGNAL
 from weft.postgres.errors import CONFLICTS
 from weft.postgres.transaction import Transaction
+from weft.postgres.woken import Woken
 from weft.telemetry import attach, counter, detach, get_logger
 
 log = get_logger(__name__)
@@ -44,7 +42,7 @@ _POSTPONE = (
 _fired = counter("weft.deadlines.fired", "{deadline}", "Deadlines whose handler has run.")
 
 
-class DeadlineScanner:
+class DeadlineScanner(Woken):
     """Component: runs `handlers[kind](tx, key)` in the transaction that deletes the deadline.
 
     It wakes when the next deadline is due, at least every second. A handler that raises is tried
@@ -54,52 +52,9 @@ class DeadlineScanner:
     def __init__(
         self, db: Database, handlers: Mapping[str, Handler], *, name: str = "deadlines"
     ) -> None:
-        self._db = db
+        super().__init__(db, SIGNAL, name=name)
         self._handlers = dict(handlers)
         self._kinds = sorted(handlers)
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._task: asyncio.Task[None] | None = None
-        self.name = name
-
-    async def start(self) -> None:
-        """Begin in the background."""
-        self._stopping = False
-        self._db.signals.connect(SIGNAL, self._wake.set)
-        self._task = asyncio.create_task(self._run(), name=self.name, context=Context())
-
-    async def check(self) -> None:
-        """Raise Unavailable if the task has ended. The database has a check of its own."""
-        if self._task is None or self._task.done():
-            raise Unavailable(self.name, "it does not run")
-
-    async def stop(self) -> None:
-        """Finish the handlers that run."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        self._stopping = True
-        self._wake.set()
-        try:
-            await task
-        finally:
-            self._db.signals.disconnect(SIGNAL, self._wake.set)
-
-    async def _run(self) -> None:
-        backoff, told = Backoff(first=0.1, longest=2.0), False
-        while not self._stopping:
-            try:
-                await self._round()
-                told = False
-                backoff.reset()
-            except Unavailable as error:
-                if not told:
-                    log.warning("deadlines wait for the database", **{"weft.why": error.why})
-                told = True
-                await self._sleep(backoff.next())
-            except Exception as error:
-                log.exception("deadline scanner failed, trying again", error)
-                await self._sleep(backoff.next())
 
     async def _round(self) -> None:
         self._wake.clear()
@@ -109,15 +64,10 @@ class DeadlineScanner:
         elif not any(await asyncio.gather(*(self._drain() for _ in range(WORKERS)))):
             await self._sleep(_OTHERS_AT_WORK * random.uniform(0.5, 1))
 
-    async def _sleep(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-
     async def _drain(self) -> bool:
         """Fire until nothing is due. Return whether anything was."""
         found = False
-        while not self._stopping and await self._fire():
+        while not self._stopping.is_set() and await self._fire():
             found = True
         return found
 

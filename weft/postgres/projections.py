@@ -1,10 +1,7 @@
 """Projections: read models that follow the event log, each event once."""
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import Context
 
 from asyncpg import Record
 
@@ -15,6 +12,7 @@ from weft.postgres.database import Database
 from weft.postgres.event_log import StoredEvent, stored
 from weft.postgres.horizon import Horizon
 from weft.postgres.transaction import Transaction
+from weft.postgres.woken import Woken
 from weft.telemetry import gauge, get_logger
 
 log = get_logger(__name__)
@@ -72,7 +70,7 @@ _COUNT = (
 )
 
 
-class Projection:
+class Projection(Woken):
     """Component: hands the log's events to `apply` in batches, in the transaction of its cursor.
 
     The order is (transaction, position) below the horizon, the oldest transaction that still
@@ -97,7 +95,7 @@ class Projection:
         batch: int = 500,
         interval: float = 0.0,
     ) -> None:
-        self._db = db
+        super().__init__(db, event_log.SIGNAL, name=f"projection {name}", longest=30.0)
         self._name = name
         self._apply = apply
         self._tables = [generations.check_table(table) for table in tables]
@@ -108,65 +106,32 @@ class Projection:
         self._measured = 0.0
         self._rebuilding = Backoff(first=0.2, longest=30.0)
         self._rebuild_at = 0.0
-        self._wake = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self.name = f"projection {name}"
-
-    async def start(self) -> None:
-        """Begin in the background."""
-        self._stopping.clear()
-        self._db.signals.connect(event_log.SIGNAL, self._wake.set)
-        self._task = asyncio.create_task(self._run(), name=self.name, context=Context())
-
-    async def check(self) -> None:
-        """Raise Unavailable if the task has ended. The database has a check of its own."""
-        if self._task is None or self._task.done():
-            raise Unavailable(self.name, "it does not run")
+        self._registered = False
 
     async def stop(self) -> None:
         """Finish the batch in hand."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        self._stopping.set()
-        self._wake.set()
-        try:
-            await task
-        finally:
-            self._db.signals.disconnect(event_log.SIGNAL, self._wake.set)
-            for state in ("live", "rebuilding"):
-                _lag.pop(self._lag_labels(state), None)
-            _age.pop(self._labels, None)
-
-    async def _run(self) -> None:
-        backoff = Backoff(first=0.2, longest=30.0)
-        while not self._stopping.is_set():
-            try:
-                await generations.register(self._db, self._name)
-                while not self._stopping.is_set():
-                    await self._round()
-                    backoff.reset()
-            except Unavailable as error:
-                log.warning("projection waits for the database", **{"weft.why": error.why})
-                await _until(self._stopping, backoff.next())
-            except Exception as error:
-                log.exception("projection failed", error, **{"weft.projection.name": self._name})
-                await _until(self._stopping, backoff.next())
+        await super().stop()
+        for state in ("live", "rebuilding"):
+            _lag.pop(self._lag_labels(state), None)
+        _age.pop(self._labels, None)
 
     async def _round(self) -> None:
         """Something of each generation; then wait for more."""
         self._wake.clear()
+        if not self._registered:
+            await generations.register(self._db, self._name)
+            self._registered = True
         rows = await self._db.fetch(_PEEK, self._name)
         live = next((row for row in rows if row["live"]), None)
         if live is None:
+            self._registered = False
             raise LookupError("the projection's cursor is gone")
         _age[self._labels] = self._horizon.age(int(live["xmin"]), int(live["xmax"]))
         await self._measure(rows, live["generation"])
         pauses = [await self._work(row, live["generation"]) for row in rows]
         if min(pauses) > _AT_ONCE:
-            await _until(self._stopping, self._interval)
-            await _until(self._wake, min(pauses))
+            await self._pause(self._interval)
+            await self._sleep(min(pauses))
 
     async def _work(self, row: Record, live: int) -> float:
         """Return seconds until there is more to do, unless something is appended before."""
@@ -247,9 +212,3 @@ class Projection:
 
     def _lag_labels(self, state: str) -> _Labels:
         return (*self._labels, ("weft.projection.state", state))
-
-
-async def _until(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from contextvars import Context
 
 from weft.errors import Unavailable
 from weft.messaging.backoff import Backoff
@@ -13,6 +12,7 @@ from weft.postgres.dispatch import Dispatched, Publishes, dispatch
 from weft.postgres.leases import TTL, Lease
 from weft.postgres.outbox_rows import OutboxRows
 from weft.postgres.wake import Listener, Notifier
+from weft.postgres.woken import Woken
 from weft.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -25,7 +25,7 @@ _MEASURE = 5.0
 _LAST_CALL = 2.0
 
 
-class Relay:
+class Relay(Woken):
     """Component: of all instances of a service, the one that holds the lease publishes.
 
     Woken in this process by a commit, by NOTIFY from another instance, and every second. A message
@@ -35,70 +35,34 @@ class Relay:
     """
 
     def __init__(self, db: Database, publisher: Publishes, *, name: str = "relay") -> None:
-        self._db = db
+        super().__init__(db, outbox.SIGNAL, name=name)
         self._publisher = publisher
         self._lease = Lease(db, LEASE)
-        self._wake = asyncio.Event()
         self._notifier = Notifier(db)
         self._listener = Listener(db, self._wake)
-        self._stopping = asyncio.Event()
         self._last_call = 0.0
-        self._task: asyncio.Task[None] | None = None
-        self.name = name
 
     @property
     def active(self) -> bool:
         """Whether this instance is the one that publishes."""
         return self._lease.held
 
-    async def start(self) -> None:
-        """Begin in the background."""
-        self._stopping.clear()
-        self._db.signals.connect(outbox.SIGNAL, self._committed)
-        self._task = asyncio.create_task(self._run(), name=self.name, context=Context())
-
-    async def check(self) -> None:
-        """Raise Unavailable if the task has ended. The dependencies have checks of their own."""
-        if self._task is None or self._task.done():
-            raise Unavailable(self.name, "it does not run")
-
     async def stop(self) -> None:
         """Publish what is in hand and what is ready (2 s at most); give the lease back."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        self._stopping.set()
         self._last_call = time.monotonic() + _LAST_CALL
-        self._wake.set()
-        try:
-            await task
-        finally:
-            self._db.signals.disconnect(outbox.SIGNAL, self._committed)
-            await self._notifier.stop()
+        await super().stop()
+        await self._notifier.stop()
 
-    def _committed(self) -> None:
+    def _woken(self) -> None:
         if self._lease.held:
-            self._wake.set()
+            super()._woken()
         else:
             self._notifier.notify()
 
-    async def _run(self) -> None:
-        backoff, told = Backoff(first=0.1, longest=2.0), False
-        while not self._stopping.is_set():
-            try:
-                if await self._lease.acquire():
-                    await self._lead()
-                told = False
-                backoff.reset()
-                await self._pause(min(self._lease.remaining + 0.01, POLL / 2))
-            except Unavailable as error:
-                if not told:
-                    log.warning("relay waits for the database", **{"weft.why": error.why})
-                told = True
-                await self._pause(backoff.next())
-            except Exception as error:
-                log.exception("relay failed, trying again", error)
-                await self._pause(backoff.next())
+    async def _round(self) -> None:
+        if await self._lease.acquire():
+            await self._lead()
+        await self._pause(min(self._lease.remaining + 0.01, POLL / 2))
 
     async def _lead(self) -> None:
         rows = OutboxRows(self._db, self._lease.name, self._lease.epoch)
@@ -149,15 +113,7 @@ class Relay:
     async def _idle(self) -> None:
         with contextlib.suppress(Unavailable):
             await self._listener.ensure()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL):
-                await self._wake.wait()
-
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, but not into the end of the process."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+        await self._sleep(POLL)
 
     async def _renew(self) -> None:
         while True:

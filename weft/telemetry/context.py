@@ -7,10 +7,12 @@ from contextvars import Token
 from functools import lru_cache
 
 from opentelemetry import context, propagate, trace
+from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.propagation import _SPAN_KEY
 
+_BAGGAGE: str = _BAGGAGE_KEY
 SPAN_KEY: str = _SPAN_KEY
 """Where the current span is in a context: one lookup instead of three calls."""
 
@@ -33,6 +35,12 @@ def current_carrier() -> dict[str, str]:
 
 def carrier_of(ctx: Context) -> dict[str, str]:
     """Return the headers that carry `ctx` on."""
+    span = ctx.get(SPAN_KEY)
+    if isinstance(span, Span) and _BAGGAGE not in ctx and propagate.get_global_textmap() is _w3c:
+        known = span.get_span_context()
+        if known.is_valid and not known.trace_state:
+            ids = f"{known.trace_id:032x}-{known.span_id:016x}"
+            return {"traceparent": f"00-{ids}-{known.trace_flags:02x}"}
     carrier: dict[str, str] = {}
     propagate.inject(carrier, ctx)
     return carrier

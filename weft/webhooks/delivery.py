@@ -1,7 +1,6 @@
 """Sending webhooks: at least once, with the same id each time, until somebody takes them."""
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter
@@ -13,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from weft.errors import Unavailable
-from weft.messaging.backoff import Backoff
 from weft.postgres import Database, Executor
+from weft.postgres.woken import Woken
 from weft.settings import Secret
 from weft.telemetry import attach, counter, current_carrier, detach, gauge, get_logger
 from weft.webhooks import endpoints, stored
@@ -51,7 +50,7 @@ class Target(msgspec.Struct, frozen=True):
     schedule: Schedule = NEARBY
 
 
-class Webhooks:
+class Webhooks(Woken):
     """Component: stores webhooks in the transaction of their cause, and sends them.
 
     `targets` are by name. `keys` gives the secrets of the endpoint that a customer registered;
@@ -70,19 +69,15 @@ class Webhooks:
         private: bool = False,
         name: str = "webhooks",
     ) -> None:
-        self._db = db
+        super().__init__(db, SIGNAL, name=name)
         self._targets = dict(targets or {})
         self._keys = keys
         self._schedule = schedule
         self._lease = timeout + _LEASE_MORE
         self._poster = Poster(timeout=timeout, connections=AT_ONCE, private=private)
-        self._wake = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], str] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
         self._waiting = (0, 0.0)
         self._count_at = 0.0
-        self.name = name
 
     async def send(self, where: Executor, target: str, *, id: str, type: str, data: Any) -> None:  # noqa: A002 - the specification's own words
         """Store a webhook to one of the targets; it is sent once `where` has committed.
@@ -103,28 +98,16 @@ class Webhooks:
         await self._poster.start()
         gauge("weft.webhooks.pending", "{webhook}", "Webhooks not taken yet.", self._pending)
         gauge("weft.webhooks.age", "s", "Age of the oldest webhook not taken yet.", self._age)
-        self._db.signals.connect(SIGNAL, self._wake.set)
-        self._task = asyncio.create_task(self._run(), name=self.name, context=Context())
-
-    async def check(self) -> None:
-        """Raise Unavailable if the task has ended. The database has a check of its own."""
-        if self._task is None or self._task.done():
-            raise Unavailable(self.name, "it does not run")
+        await super().start()
 
     async def stop(self) -> None:
         """Begin no attempt any more and finish those under way."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        self._stopping = True
-        self._wake.set()
         try:
-            await task
+            await super().stop()
             await asyncio.gather(*self._under_way)
         finally:
             for one in self._under_way:
                 one.cancel()
-            self._db.signals.disconnect(SIGNAL, self._wake.set)
             await self._poster.stop()
 
     async def _store(
@@ -139,22 +122,6 @@ class Webhooks:
         if added:
             where.on_commit(lambda: self._db.signals.emit(SIGNAL))
         return added
-
-    async def _run(self) -> None:
-        backoff, told = Backoff(first=0.1, longest=2.0), False
-        while not self._stopping:
-            try:
-                await self._round()
-                told = False
-                backoff.reset()
-            except Unavailable as error:
-                if not told:
-                    log.warning("webhooks wait for the database", **{"weft.why": error.why})
-                told = True
-                await self._sleep(backoff.next())
-            except Exception as error:
-                log.exception("sending webhooks failed, trying again", error)
-                await self._sleep(backoff.next())
 
     async def _round(self) -> None:
         self._wake.clear()
@@ -172,11 +139,6 @@ class Webhooks:
             task.add_done_callback(self._done)
         if not claimed:
             await self._sleep(_OTHERS_AT_WORK * random.uniform(1, 2))
-
-    async def _sleep(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.pop(task, None)

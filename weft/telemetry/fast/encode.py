@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event
-from opentelemetry.trace import Link, SpanKind, Status
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 
 from weft.telemetry import wire
 
@@ -172,6 +172,19 @@ class EncodedResource:
         attributes = wire.repeated(b"\x0a", wire.pairs(resource.attributes))
         self.head = b"\x0a" + wire.sized(attributes)
         self.tail = b"\x1a" + wire.text(resource.schema_url) if resource.schema_url else b""
+
+
+def only_link(context: SpanContext) -> bytes:
+    """Return the field of a link that has no attributes."""
+    return b"".join(
+        (
+            b"\x6a\x21\x0a\x10",
+            context.trace_id.to_bytes(16, "big"),
+            b"\x12\x08",
+            context.span_id.to_bytes(8, "big"),
+            b"\x35\x00\x03\x00\x00" if context.is_remote else b"\x35\x00\x01\x00\x00",
+        )
+    )
 
 
 def _count(tag: bytes, number: int) -> bytes:

@@ -84,8 +84,8 @@ class FastEngine:
                 state,
                 remote=remote,
             )
-            for link in links or ():
-                fast.add_link(link.context, link.attributes)
+            if links:
+                fast.link(links)
         else:
             own = SpanContext(
                 trace_id, span_id, is_remote=False, trace_flags=TraceFlags(flags), trace_state=state

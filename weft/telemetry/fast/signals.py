@@ -89,6 +89,8 @@ class Signals:
             rest = encode.rest_of(span, dropped=dropped)
         else:
             rest = encode.NO_STATUS if span.status is None else encode.FAILED
+            if span.linked is not None:
+                rest += encode.only_link(span.linked)
         self._spans.append(
             encode.span(
                 trace_id=span.trace_id,

@@ -39,7 +39,7 @@ _EMPTY = TraceState()
 class Frame:
     """What all spans of a process share. `ended` takes a span that its user has ended."""
 
-    __slots__ = ("ended", "limits", "most", "room", "strict")
+    __slots__ = ("ended", "limits", "linkable", "most", "room", "strict")
 
     def __init__(self, limits: SpanLimits, ended: Callable[["FastSpan"], None]) -> None:
         self.limits = limits
@@ -50,6 +50,7 @@ class Frame:
         """Whether limits have to be looked at from the first attribute on."""
         self.room = 0 if self.strict else (count or 0) - _CALLS_OWN
         """Attributes beside those of the labels and of the call that need no look at the limits."""
+        self.linkable = limits.max_links is None or limits.max_links > 0
 
 
 class FastSpan(trace.Span):
@@ -70,6 +71,7 @@ class FastSpan(trace.Span):
         "flags",
         "kind",
         "labels",
+        "linked",
         "name",
         "parent",
         "parent_id",
@@ -112,6 +114,8 @@ class FastSpan(trace.Span):
         self.early = False
         self.bounded: BoundedAttributes | None = None
         self.events: BoundedList[Event] | None = None
+        self.linked: SpanContext | None = None
+        """The only link, which has no attributes; others are in `links`."""
         self._links: BoundedList[Link] | None = None
         self.status: Status | None = None
         self._context: SpanContext | None = None
@@ -171,6 +175,8 @@ class FastSpan(trace.Span):
     @property
     def links(self) -> Sequence[Link]:
         """All links so far."""
+        if self.linked is not None:
+            return (Link(self.linked),)
         return self._links or ()
 
     @property
@@ -228,6 +234,14 @@ class FastSpan(trace.Span):
         )
         self.events.append(Event(name, bounded, timestamp))
 
+    def link(self, links: Sequence[Link]) -> None:
+        """Add the links that the span begins with."""
+        if len(links) == 1 and not links[0].attributes and self._frame.linkable:
+            self.linked = links[0].context if links[0].context.is_valid else None
+            return
+        for link in links:
+            self.add_link(link.context, link.attributes)
+
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """Link the span to another."""
         if not context or not (context.is_valid or attributes or context.trace_state):
@@ -235,8 +249,11 @@ class FastSpan(trace.Span):
         if self._is_late():
             return
         limits = self._frame.limits
+        first, self.linked = self.linked, None
         if self._links is None:
             self._links = BoundedList(limits.max_links)
+        if first is not None:
+            self._links.append(Link(first))
         bounded = attributes and BoundedAttributes(
             limits.max_link_attributes, attributes, max_value_len=limits.max_attribute_length
         )
