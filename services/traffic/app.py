@@ -1,6 +1,8 @@
 """The wiring of traffic: a customer that nobody is, so that a new system has something to show."""
 
+from services.traffic.customer import Customer
 from services.traffic.domain import PACE
+from services.traffic.prober import Prober
 from services.traffic.shopper import Shopper
 from weft import __version__
 from weft.http import HttpClient, Routes
@@ -22,9 +24,11 @@ def build(settings: TrafficSettings) -> Service:
     """Return the service, not yet started."""
     service = Service("traffic", settings, version=__version__)
     gateway = service.add(
-        HttpClient(settings.gateway_url, name="gateway", timeout=TIMEOUT, retries=0, connections=1)
+        HttpClient(settings.gateway_url, name="gateway", timeout=TIMEOUT, retries=0, connections=2)
     )
-    service.background("shopper", Shopper(gateway, settings.traffic_token, pace=PACE).run)
+    customer = Customer(gateway, settings.traffic_token)
+    service.background("shopper", Shopper(customer, pace=PACE).run)
+    service.background("prober", Prober(customer).run)
     service.serve(Routes())
     return service
 

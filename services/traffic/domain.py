@@ -11,6 +11,10 @@ JITTER: Final = 0.5
 SKU: Final = "TRAFFIC-0001"
 """A product that only traffic buys."""
 STOCK: Final = 500
+PROBE_SKU: Final = "PROBE-0001"
+"""A product that only the probe buys."""
+PROBE_SECONDS: Final = 10.0
+"""Seconds from one probe to the next."""
 RESTOCK_EVERY: Final = 100
 """Orders: none of them but those for TOO_MANY finds the stock too small."""
 TOO_MANY: Final = 1000

@@ -1,12 +1,16 @@
 """The shopper before a gateway that the test plays."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from services.traffic import domain, shopper
+from services.traffic import customer, domain, prober
+from services.traffic.customer import Customer
+from services.traffic.prober import Prober
 from services.traffic.shopper import Shopper
 from weft.http import HttpClient, HttpServer, Problem, Reply, Request, Routes
 from weft.settings import Secret
@@ -18,6 +22,7 @@ class Gateway:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.refuses = 0
+        self.slow = 0
         self.pending: dict[str, int] = {}
         self.most_pending = 0
         self._one_more = asyncio.Semaphore(0)
@@ -38,7 +43,8 @@ class Gateway:
             self.refuses -= 1
             raise Problem(503)
         order_id = str(len(self.heard))
-        self.pending[order_id] = 2
+        self.pending[order_id] = 1000 if self.slow else 2
+        self.slow = max(0, self.slow - 1)
         self.most_pending = max(self.most_pending, len(self.pending))
         return Reply({"order_id": order_id}, 202)
 
@@ -66,23 +72,48 @@ def gateway() -> Gateway:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shopper, "FIRST_LOOK", 0.01)
+    monkeypatch.setattr(customer, "FIRST_LOOK", 0.01)
     monkeypatch.setattr(domain, "FIRST_PAUSE", 0.02)
 
 
 @pytest.fixture
-async def shopping(gateway: Gateway) -> AsyncIterator[None]:
+async def buyer(gateway: Gateway) -> AsyncIterator[Customer]:
     server = HttpServer("gateway", gateway.routes, port=0)
     await server.start()
     server.open()
     client = HttpClient(f"http://127.0.0.1:{server.port}", name="gateway", retries=0)
     await client.start()
-    work = asyncio.create_task(Shopper(client, Secret("of-traffic"), pace=0.02).run())
-    yield
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
+    yield Customer(client, Secret("of-traffic"))
     await client.stop()
     await server.stop()
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def shopping(buyer: Customer) -> AsyncIterator[None]:
+    async with running(Shopper(buyer, pace=0.02).run()):
+        yield
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How probes ended."""
+    counted: Counter[str] = Counter()
+
+    class Attempts:
+        def add(self, amount: int, attributes: dict[str, str]) -> None:
+            assert attributes["probe"] == "order"
+            counted[attributes["outcome"]] += amount
+
+    monkeypatch.setattr(prober, "_attempts", Attempts())
+    return counted
 
 
 @pytest.mark.usefixtures("shopping")
@@ -104,3 +135,25 @@ async def test_after_a_refusal_it_goes_on_and_puts_its_product_in_again(gateway:
     refused = later.index("POST")
     again = ["POST", "PUT TRAFFIC-0001", "POST", "PUT TRAFFIC-0001", "POST", "finished"]
     assert later[refused : refused + 6] == again
+
+
+async def test_a_probe_orders_its_own_product_and_counts_whether_it_was_confirmed(
+    gateway: Gateway, buyer: Customer, probed: Counter[str]
+) -> None:
+    async with running(Prober(buyer, pace=0.02).run()):
+        await gateway.finished(3)
+    assert gateway.heard[:5] == ["PUT PROBE-0001", *["POST", "finished"] * 2]
+    assert probed["ok"] >= 2
+    assert probed["failed"] == 0
+
+
+async def test_a_probe_that_is_refused_or_does_not_end_has_failed_and_the_next_is_made(
+    gateway: Gateway, buyer: Customer, probed: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prober, "WITHIN", 0.2)
+    gateway.refuses = 1
+    gateway.slow = 1
+    async with running(Prober(buyer, pace=0.02).run()):
+        await gateway.finished(2)
+    assert probed["failed"] == 2
+    assert probed["ok"] >= 1

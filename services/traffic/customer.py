@@ -1,0 +1,72 @@
+"""A customer of the public API who nobody is: places an order, and looks it up until its end."""
+
+import asyncio
+import uuid
+from typing import Any, Final
+
+import msgspec
+
+from weft.errors import Unavailable
+from weft.http import HttpClient
+from weft.settings import Secret
+
+FIRST_LOOK: Final = 0.4
+SLOWEST_LOOK: Final = 3.0
+
+
+class _Accepted(msgspec.Struct):
+    order_id: str
+
+
+class _Order(msgspec.Struct):
+    status: str
+
+
+class Customer:
+    """Asks the gateway with a token of the scope synthetic. Each call raises Unavailable, or
+    msgspec.DecodeError, for whatever is not a good answer."""
+
+    def __init__(self, gateway: HttpClient, token: Secret) -> None:
+        self._gateway = gateway
+        self._token = token
+
+    async def stock_up(self, sku: str, name: str, stock: int) -> None:
+        """Put a product in, or its stock anew."""
+        price = {"amount": "2.50", "currency": "EUR"}
+        product = {"name": name, "price": price, "stock": stock}
+        await self._ask("PUT", "/v1/products/{sku}", {"sku": sku}, product)
+
+    async def place(self, sku: str, quantity: int, payment: str) -> str:
+        """Place an order; return its id."""
+        items = [{"sku": sku, "quantity": quantity}]
+        body = {"items": items, "payment": {"token": payment}}
+        answer = await self._ask("POST", "/v1/orders", {}, body)
+        return msgspec.json.decode(answer, type=_Accepted).order_id
+
+    async def end_of(self, order_id: str, seconds: float) -> str:
+        """Return the status with which an order ended, within so many seconds."""
+        pause = FIRST_LOOK
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.6, SLOWEST_LOOK)
+                    answer = await self._ask("GET", "/v1/orders/{id}", {"id": order_id})
+                    order = msgspec.json.decode(answer, type=_Order)
+                    if order.status != "pending":
+                        return order.status
+        except TimeoutError:
+            raise Unavailable("gateway", f"an order is pending after {seconds:g} s") from None
+
+    async def _ask(
+        self, method: str, template: str, path: dict[str, str], body: Any = None
+    ) -> bytes:
+        headers = {"Authorization": f"Bearer {self._token.reveal()}"}
+        if method == "POST":
+            headers["Idempotency-Key"] = str(uuid.uuid4())
+        answer = await self._gateway.request(
+            method, template, path=path, json=body, headers=headers
+        )
+        if answer.status not in range(200, 300):
+            raise Unavailable("gateway", f"it answered {answer.status}")
+        return answer.body
