@@ -22,7 +22,7 @@ RUN /opt/weft/bin/python -m pip --no-cache-dir --disable-pip-version-check \
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin weft \
-    && install -d -o weft -g weft -m 700 /var/lib/weft/spill
+    && install -d -o weft -g weft -m 700 /var/lib/weft/spill /var/lib/weft/artifacts
 COPY --from=build /opt/weft /opt/weft
 ENV PATH=/opt/weft/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -8,9 +8,8 @@ from stack.ports import Ports
 if TYPE_CHECKING:
     from stack.system import System
 
-PEERS: Final = ("orders", "inventory", "payments", "reports", "card_provider", "notifier")
-_DATABASES: Final = ("orders", "inventory", "payments", "reports", "card_provider", "notifier")
-_BROKER_USERS: Final = ("orders", "inventory", "payments", "reports")
+_MESSAGING: Final = ("orders", "inventory", "payments", "reports", "report_runner")
+PEERS: Final = (*_MESSAGING, "card_provider", "notifier")
 
 
 def peers(ports: Ports) -> dict[str, str]:
@@ -47,8 +46,8 @@ def environment(system: "System") -> dict[str, str]:
         "WEFT_JWKS": str(credentials.jwks_path),
         "WEFT_SIGNING_KEY_FILE": str(credentials.path("token-key.pem")),
     }
-    for role, database in (*((name, name) for name in _DATABASES), *READERS.items()):
+    for role, database in (*((name, name) for name in PEERS), *READERS.items()):
         variables[f"WEFT_{role.upper()}_DATABASE_URL"] = credentials.database_url(role, database)
-    for name in _BROKER_USERS:
+    for name in _MESSAGING:
         variables[f"WEFT_{name.upper()}_BROKER_URL"] = credentials.broker_url(name, VHOST)
     return variables

@@ -22,6 +22,7 @@ READERS: Final = {"orders_reader": "orders"}
 _PASSWORD_BYTES: Final = 24
 _NO_CHANNELS: Final = "# The ways to people that the notifier has: docs/alerts.md.\n"
 _TRAFFIC: Final = ("orders:write", "inventory:write", SYNTHETIC)
+_RUNNER: Final = ("reports:run",)
 _YEARS: Final = 10 * 365 * 86400.0
 """Seconds that the traffic's token is good: as long as the key that stands beside it, about."""
 
@@ -54,6 +55,8 @@ class Credentials:
         self._make("token-key.pem", new_private_key().decode())
         write(self.jwks_path, json.dumps(self.signer().jwks()) + "\n")
         self._make("traffic-token", self.signer().mint("traffic", _TRAFFIC, _YEARS).token)
+        runner = self.signer().mint("report_runner", _RUNNER, _YEARS)
+        self._make("report-runner-token", runner.token)
         for service in services:
             self.file(f"{service}.database-url", self.database_url(service, service))
             self.file(f"{service}.broker-url", self.broker_url(service, VHOST))

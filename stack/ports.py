@@ -17,6 +17,7 @@ _PORTS: Final = {
     "inventory": 8102,
     "payments": 8103,
     "reports": 8104,
+    "report_runner": 8105,
     "notifier": 8106,
     "card_provider": 8108,
     "traffic": 8109,

@@ -38,7 +38,8 @@ class Service:
     `publishes` are the first words of the events that it may send; `shares_port` means that all its
     instances listen on one port; `signs` that it makes tokens of its own; `secrets` are handed
     over as WEFT_<NAME>_FILE; `asks` are parts whose address it is given beside those of its peers;
-    `local` are settings that it has on this machine unless its user says otherwise.
+    `local` are settings that it has on this machine unless its user says otherwise; `reads` are
+    roles on other services' read models; `artifacts`: it is told where reports are kept.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Service:
     shares_port: bool = False
     asks: tuple[str, ...] = ()
     local: tuple[tuple[str, str], ...] = ()
+    reads: tuple[str, ...] = ()
+    artifacts: bool = False
 
 
 SERVICES: Final = (
@@ -80,7 +83,17 @@ SERVICES: Final = (
         database=True,
         broker=True,
         publishes=("report",),
+        commands=True,
         secrets=("report-webhook-secret", "webhook-key"),
+        artifacts=True,
+    ),
+    Service(
+        name="report_runner",
+        database=True,
+        broker=True,
+        secrets=("report-webhook-secret", "report-runner-token"),
+        reads=("orders_reader",),
+        artifacts=True,
     ),
     Service(name="notifier", database=True, secrets=("alerts-key", "notifier-channels")),
     Service(name=TRAFFIC, secrets=("traffic-token",), asks=("gateway",)),
@@ -192,6 +205,12 @@ def _own(system: System, service: Service) -> dict[str, str]:
         own["WEFT_SIGNING_KEY_FILE"] = str(credentials.path("token-key.pem"))
     for part in service.asks:
         own[f"WEFT_{part.upper()}_URL"] = system.ports.url(part)
+    for role in service.reads:
+        own[f"WEFT_{role.upper()}_DATABASE_URL_FILE"] = str(
+            credentials.path(f"{role}.database-url")
+        )
+    if service.artifacts:
+        own["WEFT_ARTIFACTS_URL"] = system.home.data("artifacts").as_uri()
     for secret in service.secrets:
         own[f"WEFT_{secret.upper().replace('-', '_')}_FILE"] = str(credentials.path(secret))
     return own

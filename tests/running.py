@@ -18,7 +18,7 @@ from stack.ports import Ports, taken
 ROOT = Path(__file__).resolve().parent.parent
 WEFT = Path(sys.executable).with_name("weft")
 PORTS = {"gateway": 8080, "orders": 8101, "inventory": 8102, "payments": 8103}
-PORTS |= {"reports": 8104}
+PORTS |= {"reports": 8104, "report_runner": 8105}
 PORTS |= {"card_provider": 8108, "collector": 4318, "jaeger": 16686, "prometheus": 9090}
 PORTS |= {"alertmanager": 9093, "loki": 3100, "notifier": 8106}
 SERVICES = ("gateway", "orders", "inventory", "payments", "reports", "card_provider")

@@ -25,6 +25,11 @@ INVENTORY: Final = (
     ("PUT", "/v1/products/{sku}"),
 )
 REPORTS: Final = (
+    ("POST", "/v1/reports"),
+    ("GET", "/v1/reports"),
+    ("GET", "/v1/reports/{report_id}"),
+    ("DELETE", "/v1/reports/{report_id}"),
+    ("GET", "/v1/reports/{report_id}/download"),
     ("POST", "/v1/updates/tickets"),
     ("POST", "/v1/webhooks"),
     ("GET", "/v1/webhooks"),

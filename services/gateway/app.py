@@ -23,7 +23,7 @@ from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings, SettingsError
 
 MAX_LIST: Final = 32 << 20
-"""Bytes of an answer of orders: 200 orders of 100 items with names of 200 characters."""
+"""Bytes of an answer: 200 orders of 100 items with names of 200 characters; a report has 30 MiB."""
 _ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -35,6 +35,7 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     inventory_url: str = "http://127.0.0.1:8102"
     payments_url: str = "http://127.0.0.1:8103"
     reports_url: str = "http://127.0.0.1:8104"
+    report_runner_url: str = "http://127.0.0.1:8105"
     card_provider_url: str = "http://127.0.0.1:8108"
     notifier_url: str = "http://127.0.0.1:8106"
     jaeger_url: str = "http://127.0.0.1:16686"
@@ -82,7 +83,11 @@ def build(settings: GatewaySettings) -> Service:
     proxy = Proxy(passport, limiter)
     # Who orders does not wait for reports to be back.
     reports = HttpClient(
-        settings.reports_url, name="reports", timeout=settings.inner_timeout, needed=False
+        settings.reports_url,
+        name="reports",
+        timeout=settings.inner_timeout,
+        max_response=MAX_LIST,
+        needed=False,
     )
     serve = routes(
         proxy,
@@ -138,6 +143,7 @@ def _asked(settings: GatewaySettings) -> dict[str, str]:
         "inventory": settings.inventory_url,
         "payments": settings.payments_url,
         "reports": settings.reports_url,
+        "report_runner": settings.report_runner_url,
         "card_provider": settings.card_provider_url,
         "notifier": settings.notifier_url,
         "jaeger": settings.jaeger_url,

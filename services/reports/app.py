@@ -7,16 +7,20 @@ from typing import Annotated, Final
 
 from msgspec import Meta
 
-from services.reports import channel_api, channel_messages, channel_store, webhooks_api
+from services.reports import api, channel_api, channel_messages, channel_store, runs, webhooks_api
 from services.reports.channel import UPDATES, Channel
 from services.reports.channel_hub import Hub
+from services.reports.queue_facts import FACTS_EVERY, QueueFacts
+from services.reports.requests import Requests
 from services.reports.webhooks_api import secrets_of
 from weft import __version__
+from weft.artifacts import Artifacts
 from weft.http import Authenticator, Routes
 from weft.messaging import Fanout
-from weft.postgres import Database, Handlers, Outbox
+from weft.postgres import Database, DeadlineScanner, Handlers, Outbox
 from weft.service import Service, run
-from weft.settings import Secret, ServiceSettings
+from weft.settings import Duration, Secret, ServiceSettings
+from weft.telemetry.options import TelemetryOptions
 from weft.webhooks import Webhooks, check_secret
 
 CLEAN_EVERY: Final = 600.0
@@ -32,6 +36,12 @@ class ReportsSettings(ServiceSettings, frozen=True, kw_only=True):
     """What the runner signs a report's result with: whsec_ and 24 to 64 bytes in base64."""
     webhook_key: Secret
     """What the secrets of customers' webhooks are derived from."""
+    artifacts_url: str
+    """Where runners put reports: file:///folder or s3://bucket/prefix."""
+    report_lease: Duration = 15.0
+    """How long a runner has a report without a word."""
+    report_expiry: Duration = 900.0
+    """How long after its request a report is still made."""
     sockets_per_user: Annotated[int, Meta(ge=1)] = 20
     """WebSockets that one user may have open at this instance."""
     sockets: Annotated[int, Meta(ge=1)] = 20_000
@@ -54,12 +64,17 @@ def build(settings: ReportsSettings) -> Service:
     broker = service.messages(db, take, concurrency=8, fanouts=[UPDATES])
     hub = Hub(db, per_user=settings.sockets_per_user, most=settings.sockets)
     service.add(Fanout(broker, UPDATES, hub.heard, connected=hub.catch_up))
+    requests = Requests(db, channel, lease=settings.report_lease, expires_in=settings.report_expiry)
+    service.add(DeadlineScanner(db, requests.handlers))
+    service.background("queue facts", QueueFacts(db).run)
     service.background("channel cleaning", lambda: _clean(db))
     serve = Routes()
     serve.include(channel_api.routes(db, hub))
     serve.include(
         webhooks_api.routes(db, secrets_of(settings.webhook_key), private=settings.webhook_private)
     )
+    serve.include(api.routes(db, requests, Artifacts(settings.artifacts_url)))
+    serve.include(runs.routes(db, requests, [settings.report_webhook_secret]))
     service.serve(serve, auth=Authenticator(settings.jwks))
     return service
 
@@ -72,4 +87,4 @@ async def _clean(db: Database) -> None:
 
 def main() -> None:
     """Run the service until it is told to stop."""
-    run(build, ReportsSettings)
+    run(build, ReportsSettings, telemetry=TelemetryOptions(metrics_every=FACTS_EVERY))

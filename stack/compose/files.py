@@ -12,7 +12,7 @@ from typing import Final
 from stack import services, settings
 from stack.backing import grafana, postgres, rabbitmq, valkey
 from stack.compose.inside import BIND, inside
-from stack.credentials import ADMIN, VHOST
+from stack.credentials import ADMIN, READERS, VHOST
 from stack.home import write
 from stack.system import System
 from weft.settings import SettingsError
@@ -71,6 +71,9 @@ def secrets(system: System) -> dict[str, str]:
     }
     for service in services.SERVICES:
         given |= {name: credentials.password(name) for name in service.secrets}
+        for role in service.reads:
+            url = credentials.database_url(role, READERS[role])
+            given[f"{role}.database-url"] = url
         if service.database:
             url = credentials.database_url(service.name, service.name)
             given[f"{service.name}.database-url"] = url

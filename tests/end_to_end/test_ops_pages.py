@@ -123,7 +123,15 @@ async def test_the_newest_orders_of_all_users_and_every_services_health_are_show
     order_id, trace_id = await placed(buyer)
     told = (await operator.get("/ops")).json
     states = {each["name"]: each["state"] for each in told["services"]}
-    services = ("gateway", "orders", "inventory", "payments", "reports", "card_provider")
+    services = (
+        "gateway",
+        "orders",
+        "inventory",
+        "payments",
+        "reports",
+        "report_runner",
+        "card_provider",
+    )
     names = (*services, "jaeger", "loki")
     assert {name: states[name] for name in names} == dict.fromkeys(names, "ready")
     [order] = [each for each in told["orders"] if each["order_id"] == order_id]

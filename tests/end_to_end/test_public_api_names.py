@@ -17,6 +17,9 @@ MESSAGING = {"orders", "inventory", "payments", "reports"}
 NAMES = {
     "weft_order_duration_seconds_count": {"orders"},
     "weft_saga_active": {"orders"},
+    "weft_report_queue_depth": {"reports"},
+    "weft_report_workers": {"report_runner"},
+    "weft_report_workers_desired": {"report_runner"},
     "weft_relay_lag_events": MESSAGING,
     "weft_event_loop_lag_seconds": HTTP,
     "weft_event_loop_slow_callbacks_total": HTTP,

@@ -14,9 +14,10 @@ from opentelemetry.sdk.trace.sampling import Sampler
 
 @dataclass(frozen=True, kw_only=True)
 class TelemetryOptions:
-    """Sampler, ids and resource serve both engines; each of the others selects the SDK's.
+    """Sampler, ids, resource and interval serve both engines; the others select the SDK's.
 
     `resource` is merged over the service's own. `span_exporter` takes the place of OTLP for spans.
+    `metrics_every`: seconds between two exports of metrics, less where they steer something.
     """
 
     sampler: Sampler | None = None
@@ -26,6 +27,7 @@ class TelemetryOptions:
     span_exporter: SpanExporter | None = None
     views: Sequence[View] = ()
     metric_readers: Sequence[MetricReader] = ()
+    metrics_every: float = 5.0
 
     @property
     def for_sdk(self) -> tuple[str, ...]:

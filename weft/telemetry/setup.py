@@ -39,7 +39,6 @@ from weft.telemetry.sdk import SdkEngine, Silent
 DELAY_MS = 500
 """Spans and logs wait at most this long for company before they leave (the SDK's engine)."""
 
-METRICS_MS = 5000
 QUEUE = 65_536
 BATCH = 2048
 
@@ -176,7 +175,9 @@ def _set(tracers: TracerProvider, meters: MeterProvider, loggers: LoggerProvider
 def _meters(
     exporter: MetricExporter, resource: Resource, options: TelemetryOptions
 ) -> MeterProvider:
-    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=METRICS_MS)
+    reader = PeriodicExportingMetricReader(
+        exporter, export_interval_millis=options.metrics_every * 1000
+    )
     return MeterProvider(
         [reader, *options.metric_readers],
         resource=resource,

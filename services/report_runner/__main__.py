@@ -1,0 +1,3 @@
+from services.report_runner.app import main
+
+main()
