@@ -13,7 +13,7 @@ from benchmarks.bench.measuring import measure
 from benchmarks.bench.processes import SubjectError
 from benchmarks.bench.servers import Servers, ServersError, running
 
-NAMES: Final = ("http", "client", "publish", "consume", "channel", "sql", "burst")
+NAMES: Final = ("http", "client", "publish", "consume", "channel", "sql", "burst", "waiting", "etl")
 """Each a module of this folder with its BENCH."""
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 from benchmarks.bench.subject import PLACE, Place
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-READY_SECONDS: Final = 120.0
+READY_SECONDS: Final = 900.0
 """What a subject may take to set up."""
 _ANSWER_SECONDS: Final = 20.0
 _LAST_BYTES: Final = 4000
