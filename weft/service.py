@@ -153,7 +153,8 @@ class Service:
         # What exists now lives as long as the process: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        log.info("service ready", **{"weft.start.duration": time.monotonic() - began})
+        took = {"weft.start.duration": time.monotonic() - began}
+        log.event("weft.change.start", "service ready", **took)
 
     async def _stop(self) -> None:
         """Drain within the deadline: what does not end in time is cut off, and said."""
@@ -171,7 +172,7 @@ class Service:
                 log.exception(
                     "component failed to stop", error, **{"weft.component": component.name}
                 )
-        log.info("service stopped")
+        log.event("weft.change.stop", "service stopped")
 
 
 def run(

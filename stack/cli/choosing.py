@@ -29,12 +29,13 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     slow: float
     route: str | None
     status: str | None
+    facts: dict[str, str] = {}
     since: float
     limit: int
 
     def tags(self) -> Iterator[dict[str, str]]:
         """Yield the attribute searches whose results together hold every match."""
-        base = {"http.route": self.route} if self.route else {}
+        base = {**self.facts, **({"http.route": self.route} if self.route else {})}
         if self.status == ERROR:
             yield {**base, "error": "true"}
         elif self.status:
@@ -44,7 +45,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             yield base
 
     def matches(self, trace: Trace) -> bool:
-        """Whether it was slow enough, and one span has the service, route and status at once."""
+        """Whether it was slow enough, and one span has all the rest at once."""
         slow = not self.slow or trace.duration >= self.slow
         return slow and any(self._fits(span) for span in trace.spans)
 
@@ -52,6 +53,8 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         if self.service and span.service != self.service:
             return False
         if self.route and span.attributes.get("http.route") != self.route:
+            return False
+        if any(str(span.attributes.get(name)) != text for name, text in self.facts.items()):
             return False
         if self.status == ERROR:
             return span.error is not None
@@ -87,7 +90,7 @@ async def _find(backends: Backends, wanted: Filter) -> list[Trace]:
     """Jaeger answers with whole traces, so no search asks for more than it may need."""
     find, since = backends.jaeger.find, time.time() - wanted.since
     services = [wanted.service] if wanted.service else await backends.jaeger.services()
-    several = wanted.route, wanted.status, wanted.slow
+    several = wanted.route, wanted.status, wanted.slow, wanted.facts
     limit = wanted.limit if sum(map(bool, several)) < 2 else max(wanted.limit, _SCANNED)  # noqa: PLR2004 - conditions that Jaeger does not join in one span
     searches = [
         find(service, since=since, tags=tags, min_span=wanted.slow, limit=limit)

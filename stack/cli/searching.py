@@ -1,15 +1,19 @@
 """`weft search`: log lines from Loki."""
 
 import asyncio
+import re
 import time
+import uuid
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
 from rich.text import Text
 
 from stack.backends.connect import Backends
-from stack.cli.output import Printer
+from stack.cli.output import FAILED, USAGE, Printer, warn
+from stack.cli.tracing import placed_after
 from stack.cli.tree import clock, level_style
 from weft.backends.logql import Query
 from weft.backends.loki import LogLine
@@ -20,6 +24,10 @@ _POLL = 1.0
 _LATE = 15.0
 """Seconds that a record may be on its way to Loki while it is still shown by --follow."""
 _REMEMBERED = 20_000
+_KEPT = 7 * 86400.0
+"""For how many seconds Loki keeps what it has (loki/config.yaml)."""
+_SKEW = 60.0
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _MOST = 5000
 """What Loki gives at once, as it is configured by default."""
 
@@ -50,6 +58,45 @@ async def search(
     elif not found and not as_json:
         printer.line(Text("nothing found", "dim"))
     return 0
+
+
+async def of_one(
+    backends: Backends, *, trace_id: str | None, order_id: str | None, services: Sequence[str]
+) -> int:
+    """Print all lines of a trace or an order, oldest first; of `services`, if any are named."""
+    wanted = (trace_id or order_id or "").strip().lower()
+    try:
+        since, until = await _when(backends, wanted, is_order=trace_id is None)
+    except ValueError:
+        warn("expected a trace's id (32 hex digits), or an order's (a UUID)")
+        return USAGE
+    query = Query(trace_id=wanted)
+    if trace_id is None:
+        query = await _about(backends, Query(), wanted, since)
+    found = await backends.loki.search(query, since=since, until=until, limit=_MOST, newest=False)
+    printer = Printer()
+    shown = [line for line in found if not services or line.service in services]
+    for line in shown:
+        _print(printer, line, as_json=False)
+    if not shown:
+        warn("Loki has no such lines")
+    return 0 if shown else FAILED
+
+
+async def _when(backends: Backends, wanted: str, *, is_order: bool) -> tuple[float, float]:
+    """Return from when to when lines may be there, so that Loki need not read all it has.
+
+    Raises ValueError for what is no id.
+    """
+    now = time.time()
+    if is_order:
+        return placed_after(uuid.UUID(wanted)), now + 1
+    if not _TRACE_ID.fullmatch(wanted):
+        raise ValueError(wanted)
+    trace = await backends.jaeger.trace(wanted)
+    if trace is None:
+        return now - _KEPT, now + 1
+    return trace.start - _SKEW, trace.end + _SKEW
 
 
 async def _about(backends: Backends, query: Query, order_id: str, since: float) -> Query:

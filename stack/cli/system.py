@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,6 +18,8 @@ from stack import addresses, compose, launch, own, parts, scaling, services, sta
 from stack.backing.postgres import ProvisionError
 from stack.backing.rabbitmq import BrokerError
 from stack.cli import following, show
+from stack.cli.output import run as run_telemetry
+from stack.cli.searching import of_one
 from stack.credentials import NoCredentialsError
 from stack.lock import BusyError
 from stack.ports import BIND
@@ -224,8 +227,15 @@ def logs(
     names: Annotated[list[str] | None, typer.Argument(help="Programs, such as orders.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Of each, from its end.")] = 20,
+    trace: Annotated[str | None, typer.Option(help="What Loki has of this trace, instead.")] = None,
+    order: Annotated[str | None, typer.Option(help="What Loki has of this order, instead.")] = None,
 ) -> None:
-    """Show the log files of services and backing parts."""
+    """Show the log files of services and backing parts, or all lines of one trace or order.
+
+    With --trace or --order NAMES are services, and lines of all programs are in one order.
+    """
+    if trace is not None or order is not None:
+        run_telemetry(partial(of_one, trace_id=trace, order_id=order, services=names or []))
     with _told():
         system = System.load()
         if compose.chosen(system):

@@ -1,4 +1,4 @@
-"""The commands that ask the running system: order, trace, traces, search, tour."""
+"""The commands that ask the running system: order, trace, traces, search, query, tour."""
 
 import inspect
 import sys
@@ -13,6 +13,8 @@ from stack.cli.choosing import traces as list_traces
 from stack.cli.ordering import Wish
 from stack.cli.ordering import order as place_order
 from stack.cli.output import Printer, run
+from stack.cli.querying import exemplars as list_exemplars
+from stack.cli.querying import query as ask_prometheus
 from stack.cli.searching import Reach
 from stack.cli.searching import search as search_logs
 from stack.cli.tour import Visit, walk
@@ -39,16 +41,35 @@ def _status(text: str | None) -> str | None:
     raise typer.BadParameter(f"{text!r}: expected error, 4xx, 5xx or an HTTP status such as 422")
 
 
+def _facts(pairs: list[str] | None) -> list[str] | None:
+    for pair in pairs or ():
+        if not pair.partition("=")[2] or pair.startswith("="):
+            raise typer.BadParameter(f"{pair!r}: expected NAME=VALUE")
+    return pairs
+
+
+def _parted(pairs: list[str] | None) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in pairs or ())
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Service = Annotated[str | None, typer.Option(help="Only this service, such as orders.")]
 Since = Annotated[
     str, typer.Option(callback=_duration, metavar="DURATION", help="How far back to look.")
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        callback=_facts,
+        metavar="NAME=VALUE",
+        help="Only with this attribute, such as user.id=alice; may be repeated.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (order, trace, traces, search, tour):
+    for command in (order, trace, traces, search, query, tour):
         paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
         app.command(help="\n\n".join(" ".join(text.split()) for text in paragraphs))(command)
 
@@ -78,6 +99,9 @@ def trace(
     wanted: Annotated[
         str, typer.Argument(metavar="ORDER_ID", help="Or a trace id, 32 hex digits.")
     ],
+    critical: Annotated[
+        bool, typer.Option("--critical-path", help="Where the time went, instead of the tree.")
+    ] = False,
     full: Annotated[
         bool, typer.Option("--full", help="A row for every span, and no line cut.")
     ] = False,
@@ -88,7 +112,7 @@ def trace(
     Waits up to 10 s for the trace to be whole. The handling of a message stands beside its
     sending, behind an arrow. In traces of more than 40 spans, quiet leaves share one row.
     """
-    run(partial(show_trace, wanted=wanted, full=full, as_json=as_json))
+    run(partial(show_trace, wanted=wanted, full=full, as_json=as_json, critical=critical))
 
 
 def traces(
@@ -102,21 +126,23 @@ def traces(
         str | None,
         typer.Option(callback=_status, help="error, 4xx, 5xx or an HTTP status such as 422."),
     ] = None,
+    where: Where = None,
     since: Since = "15m",
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List recent traces to choose from, newest first.
 
-    Service, route and status have to meet in one span. A trace takes from its first span's start
-    to its last one's end; --slow looks through the traces that have a span of that length, and
-    through the newest 100 of the service, or of the gateway.
+    Service, route, status and attributes have to meet in one span. A trace takes from its first
+    span's start to its last one's end; --slow looks through the traces that have a span of that
+    length, and through the newest 100 of the service, or of the gateway.
     """
     wanted = Filter(
         service=service,
         slow=duration(slow),
         route=route,
         status=status,
+        facts=_parted(where),
         since=duration(since),
         limit=limit,
     )
@@ -131,6 +157,7 @@ def search(
     order: Annotated[
         str | None, typer.Option(help="Lines that name this order, or are of its trace.")
     ] = None,
+    where: Where = None,
     not_route: Annotated[
         list[str] | None, typer.Option(help="Leave out this HTTP route; may be repeated.")
     ] = None,
@@ -151,11 +178,29 @@ def search(
         text=text,
         service=service,
         level=level,
-        facts={"user.id": user} if user is not None else {},
+        facts=_parted(where) | ({"user.id": user} if user is not None else {}),
         not_routes=tuple(not_route or ()),
     )
     reach = Reach(order_id=order, seconds=duration(since), limit=limit)
     run(partial(search_logs, query=query, reach=reach, as_json=as_json, follow=follow))
+
+
+def query(
+    promql: Annotated[str, typer.Argument(metavar="PROMQL", help="An expression of Prometheus.")],
+    exemplars: Annotated[
+        bool, typer.Option("--exemplars", help="Traces of single observations, not values.")
+    ] = False,
+    since: Since = "15m",
+    as_json: Json = False,
+) -> None:
+    """Ask Prometheus: each series with its value now, the highest first.
+
+    With --exemplars: the traces of single observations, as far back as --since.
+    """
+    if exemplars:
+        seconds = duration(since)
+        run(partial(list_exemplars, promql=promql, since=seconds, as_json=as_json))
+    run(partial(ask_prometheus, promql=promql, as_json=as_json))
 
 
 def tour(

@@ -7,8 +7,10 @@ import uuid
 
 from stack.backends.connect import Backends
 from stack.backends.http import BackendError
+from stack.cli import path
 from stack.cli.output import FAILED, USAGE, Printer, warn
 from stack.cli.tree import draw
+from weft.backends.critical import critical_path
 from weft.backends.loki import LogLine
 from weft.backends.nodes import forest, to_json
 from weft.backends.trace import Trace
@@ -22,7 +24,9 @@ _SKEW = 60.0
 _STORED = 48 * 3600.0
 
 
-async def trace(backends: Backends, wanted: str, *, full: bool, as_json: bool) -> int:
+async def trace(
+    backends: Backends, wanted: str, *, full: bool, as_json: bool, critical: bool = False
+) -> int:
     """Print the trace of an order, or with an id of its own; return the exit code."""
     wanted = wanted.strip().lower()
     begun = time.monotonic()
@@ -40,7 +44,20 @@ async def trace(backends: Backends, wanted: str, *, full: bool, as_json: bool) -
     if found is None:
         warn(f"jaeger has no trace of {wanted}, {_DEADLINE:g} s after it was first asked")
         return FAILED
+    if critical:
+        return _show_path(found, full=full, as_json=as_json)
     return await _show(backends, found, full=full, as_json=as_json)
+
+
+def _show_path(found: Trace, *, full: bool, as_json: bool) -> int:
+    steps = critical_path(found)
+    printer = Printer()
+    if as_json:
+        printer.json(path.to_json(found, steps))
+        return 0
+    for row in path.draw(found, steps, full=full):
+        printer.line(row, cut=not full)
+    return 0
 
 
 async def _show(backends: Backends, found: Trace, *, full: bool, as_json: bool) -> int:
@@ -80,6 +97,11 @@ async def _of_order(backends: Backends, order_id: uuid.UUID) -> str | None:
             return min(traces, key=lambda found: found.start).trace_id
         await asyncio.sleep(_POLL)
     return None
+
+
+def placed_after(order_id: uuid.UUID) -> float:
+    """Return an epoch time, in seconds, shortly before an order was placed."""
+    return _when(order_id)[0]
 
 
 def _when(order_id: uuid.UUID) -> tuple[float, float]:

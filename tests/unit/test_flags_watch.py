@@ -25,8 +25,12 @@ class World:
         self.path = path
         self.now = NOW
         self.logged: list[tuple[str, dict[str, Any]]] = []
-        for level in ("info", "warning"):
-            monkeypatch.setattr(watch.log, level, self._log, raising=False)
+        monkeypatch.setattr(watch.log, "warning", self._log, raising=False)
+        monkeypatch.setattr(watch.log, "event", self._event, raising=False)
+
+    def _event(self, event: str, message: str, **facts: Any) -> None:
+        assert event == "weft.change.flag"
+        self._log(message, **facts)
 
     def _log(self, message: str, **facts: Any) -> None:
         self.logged.append((message, facts))

@@ -9,6 +9,7 @@ from weft.messaging import Incoming, QueueSpec, ServiceTopology, TopologyError, 
 from weft.messaging.backoff import Backoff
 from weft.messaging.copies import again, clean, dead, retry
 from weft.messaging.wire import publish_frames
+from weft.telemetry.fingerprint import fingerprint
 
 QUEUE = QueueSpec(name="orders.events")
 
@@ -48,6 +49,11 @@ def test_the_first_failure_is_remembered_through_all_copies() -> None:
     first = retry(incoming(), QUEUE, 1.0).headers
     later = dead(incoming(4, **first), QUEUE, ValueError()).headers
     assert later["x-weft-first-failed-at"] == first["x-weft-first-failed-at"]
+
+
+def test_a_dead_letter_has_the_fingerprint_of_its_last_error() -> None:
+    error = ValueError("no")
+    assert dead(incoming(4), QUEUE, error).headers["x-weft-fingerprint"] == fingerprint(error)
 
 
 def test_the_broker_s_own_headers_are_not_carried_on() -> None:

@@ -83,6 +83,11 @@ def test_a_group_has_queue_type_and_error_in_common_whatever_the_numbers(
     assert letter(died(**one), "r").group != first.group
 
 
+def test_letters_of_one_error_have_its_fingerprint_as_their_group() -> None:
+    one, other = (letter(died(fingerprint="0123abcd", error=text), "q") for text in ("tea", "milk"))
+    assert one.group == other.group == "0123abcd"
+
+
 @pytest.mark.parametrize(
     "body",
     [

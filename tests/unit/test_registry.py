@@ -36,6 +36,10 @@ def _metrics() -> dict[str, dict[str, Any]]:
     return {g["metric_name"]: g for g in _registry() if g["type"] == "metric"}
 
 
+def _events() -> list[str]:
+    return [g["name"] for g in _registry() if g["type"] == "event"]
+
+
 def _attributes() -> dict[str, dict[str, Any]]:
     groups = [g for g in _registry() if g["type"] == "attribute_group"]
     return {a["id"]: a for g in groups for a in g["attributes"] if "id" in a}
@@ -72,7 +76,7 @@ def _made() -> dict[str, tuple[str, str]]:
 
 
 def test_every_name_of_ours_in_the_code_is_listed() -> None:
-    listed = _metrics().keys() | _attributes().keys()
+    listed = {*_metrics(), *_attributes(), *_events()}
     unknown = {
         f"{path.relative_to(ROOT)}: {text}"
         for path in _sources()
@@ -84,7 +88,7 @@ def test_every_name_of_ours_in_the_code_is_listed() -> None:
 
 def test_every_listed_name_is_in_the_code() -> None:
     used = {text for path in _sources() for text in _strings(path)}
-    assert {name for name in (*_metrics(), *_attributes()) if name not in used} == set()
+    assert {name for name in (*_metrics(), *_attributes(), *_events()) if name not in used} == set()
 
 
 def test_every_instrument_has_the_kind_and_unit_that_are_listed() -> None:
@@ -104,5 +108,6 @@ def test_every_entry_says_what_it_means(group: dict[str, Any]) -> None:
             assert attribute["ref"]
 
 
-def test_metrics_are_sorted_so_that_two_people_do_not_add_the_same() -> None:
+def test_metrics_and_events_are_sorted_so_that_two_people_do_not_add_the_same() -> None:
     assert list(_metrics()) == sorted(_metrics())
+    assert _events() == sorted(_events())

@@ -46,6 +46,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Dotted or underscored name to value."""
     either: dict[str, str] = {}
     """The same, but one of them is enough."""
+    having: tuple[str, ...] = ()
+    """Names of facts that are there, with whatever value."""
+    without: tuple[str, ...] = ()
+    """Names of facts that are not asked for, such as stack traces."""
     not_routes: tuple[str, ...] = ()
     trace_id: str | None = None
 
@@ -60,9 +64,12 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         stages += [f"| {equal}" for equal in _equal(self.facts)]
         if self.either:
             stages.append("| " + " or ".join(_equal(self.either)))
+        stages += [f'| {label(name)}!=""' for name in self.having]
         stages += [f"| http_route!={quote(route)}" for route in self.not_routes]
         if self.text:
             stages += _search(self.text)
+        if self.without:
+            stages.append(f"| drop {', '.join(map(label, self.without))}")
         return " ".join([self._selector(), *stages])
 
     def _selector(self) -> str:

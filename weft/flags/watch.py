@@ -161,7 +161,7 @@ class Flags:
         for name in {**self._told, **flags}:
             old, new = self._told.get(name), flags.get(name)
             if old != new:
-                log.info("flag changed", **_facts(name, old, new))
+                log.event("weft.change.flag", "flag changed", **_facts(name, old, new))
         self._told = dict(flags)
 
 

@@ -9,6 +9,7 @@ from weft.messaging.errors import Unparsable
 from weft.messaging.message import Incoming, Outgoing
 from weft.messaging.topology import QueueSpec
 from weft.messaging.wire import SHORT
+from weft.telemetry.fingerprint import fingerprint
 
 ERROR_LENGTH = 300
 """Characters of an error's text that a dead letter keeps: of its first line, without secrets."""
@@ -44,6 +45,7 @@ def dead(incoming: Incoming, queue: QueueSpec, error: Exception) -> Outgoing:
         headers.REASON: "unparsable" if isinstance(error, Unparsable) else "attempts",
         headers.ERROR_TYPE: type(error).__qualname__[:SHORT],
         headers.ERROR: clean(str(error)),
+        headers.FINGERPRINT: fingerprint(error),
         headers.ATTEMPTS: incoming.attempt,
         headers.FIRST_FAILED_AT: _first_failed_at(incoming),
     }

@@ -21,6 +21,9 @@ ERROR_TYPE = "x-weft-error-type"
 ERROR = "x-weft-error"
 """The last error's text, bounded."""
 
+FINGERPRINT = "x-weft-fingerprint"
+"""Which errors are the same: the last error's type and the place that it came from."""
+
 ATTEMPTS = "x-weft-attempts"
 """How many attempts a dead message had."""
 
@@ -30,5 +33,5 @@ REPLAYS = "x-weft-replays"
 REPLAY_OF = "x-weft-replay-of"
 """The identity of the dead letter, on a replay that had to be given a new one."""
 
-OF_A_DEATH = frozenset({ATTEMPT, FIRST_FAILED_AT, REASON, ERROR_TYPE, ERROR, ATTEMPTS})
+OF_A_DEATH = frozenset({ATTEMPT, FIRST_FAILED_AT, REASON, ERROR_TYPE, ERROR, FINGERPRINT, ATTEMPTS})
 """What a replay leaves behind: it is a first attempt again."""

@@ -35,8 +35,9 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter of `queue`, the queue that it died in.
 
     `attempts` and `replays` count since it was last replayed, and how often it was; `failed_at` is
-    when the first attempt failed, or else when the message was made. `group` is the same for all
-    letters of a queue, type and error; numbers and identities in an error's text do not tell apart.
+    when the first attempt failed, or else when the message was made. `group` is the error's
+    fingerprint, by which its log records are known too. Where none was kept, it is the same for all
+    letters of a queue, type and error; numbers and identities in its text do not tell apart.
     """
 
     queue: str
@@ -73,7 +74,8 @@ def letter(message: AbstractIncomingMessage, queue: str) -> Letter:
     told = (queue, kind, reason, error_type, _VARYING.sub("#", error))
     return Letter(
         queue=queue,
-        group=hashlib.sha256("\0".join(told).encode()).hexdigest()[:8],
+        group=_shown(found.get(headers.FINGERPRINT))
+        or hashlib.sha256("\0".join(told).encode()).hexdigest()[:8],
         id=_shown(message.message_id),
         type=kind,
         reason=reason,

@@ -17,6 +17,8 @@ from weft.messaging.session import Session
 from weft.messaging.topology import QueueSpec
 from weft.telemetry import get_logger, record
 from weft.telemetry.calls import ProcessCall
+from weft.telemetry.fingerprint import ATTRIBUTE as FINGERPRINT
+from weft.telemetry.fingerprint import fingerprint
 from weft.telemetry.synthetic import ATTRIBUTE, is_synthetic
 
 _log = get_logger(__name__)
@@ -119,6 +121,7 @@ class Processing:
                 "weft.message.type": incoming.type,
                 "weft.message.attempt": incoming.attempt,
                 "error.type": type(error).__qualname__,
+                FINGERPRINT: fingerprint(error),
             },
         )
         return "dead"

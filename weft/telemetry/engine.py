@@ -87,5 +87,6 @@ class Engine(Protocol):
         facts: Mapping[str, Any],
         exc: BaseException | None,
         ctx: Context,
+        event: str | None = None,
     ) -> None:
-        """Write one log record. `facts` hold no None."""
+        """Write one log record, with an event name if it has one. `facts` hold no None."""

@@ -56,13 +56,14 @@ def emit(
     *,
     exc: BaseException | None = None,
     ctx: Context | None = None,
+    event: str | None = None,
 ) -> None:
     """Write one record. `ctx` is the context it belongs to (default: the current one)."""
     if _LEVELS[level] < _threshold:
         return
     ctx = otel_context.get_current() if ctx is None else ctx
     facts = {key: value for key, value in facts.items() if value is not None}
-    _engine.log(level, name, message, facts, exc, ctx)
+    _engine.log(level, name, message, facts, exc, ctx, event)
 
 
 class Log:
@@ -80,6 +81,10 @@ class Log:
     def info(self, message: str, **facts: Any) -> None:
         """Write what happened."""
         emit("INFO", self.name, message, facts)
+
+    def event(self, event: str, message: str, **facts: Any) -> None:
+        """Write what happened under a name of its own, by which programs know such records."""
+        emit("INFO", self.name, message, facts, event=event)
 
     def warning(self, message: str, **facts: Any) -> None:
         """Write what may need somebody's eye."""

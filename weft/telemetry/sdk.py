@@ -13,6 +13,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from weft.telemetry import log
 from weft.telemetry.console import Line
 from weft.telemetry.engine import Ended, Facts, Said
+from weft.telemetry.fingerprint import ATTRIBUTE, fingerprint
 from weft.telemetry.instruments import Instrument
 from weft.telemetry.labels import Labels
 
@@ -32,8 +33,10 @@ def log_record(
     facts: Mapping[str, Any],
     exc: BaseException | None,
     ctx: Context,
+    event: str | None = None,
 ) -> LogRecord:
-    """Return a record of the time `now` (ns) for the SDK's loggers."""
+    """Return a record of the time `now` (ns) for the SDK's loggers; `event` is its event name."""
+    known = {} if exc is None else {ATTRIBUTE: fingerprint(exc)}
     return LogRecord(
         timestamp=now,
         observed_timestamp=now,
@@ -41,8 +44,9 @@ def log_record(
         severity_number=SEVERITIES[level],
         severity_text=level,
         body=message,
-        attributes=dict(facts),
+        attributes={**facts, **known},
         exception=exc,
+        event_name=event,
     )
 
 
@@ -101,7 +105,7 @@ class SdkEngine:
                 span.set_status(Status(StatusCode.ERROR))
             span.set_attributes({**labels.attributes, **facts})
             if error is not None:
-                span.record_exception(error)
+                span.record_exception(error, {ATTRIBUTE: fingerprint(error)})
         if said is not None and log.is_enabled(said.level):
             facts = {**labels.attributes, **facts, "duration": call.seconds}
             self.log(*said, facts, error, call.context)
@@ -114,11 +118,12 @@ class SdkEngine:
         facts: Mapping[str, Any],
         exc: BaseException | None,
         ctx: Context,
+        event: str | None = None,
     ) -> None:
         """Write a record by the logger `name`, and to the console."""
         now = time.time_ns()
         get_logger_provider().get_logger(name).emit(
-            log_record(now, level, message, facts, exc, ctx)
+            log_record(now, level, message, facts, exc, ctx, event)
         )
         span = trace.get_current_span(ctx).get_span_context()
         log.console().write(Line(now, level, name, message, facts, exc, span.trace_id))

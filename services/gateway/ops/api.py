@@ -10,12 +10,13 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from services.gateway.ops.errors import WINDOW, errors_page, grouped
 from services.gateway.ops.inbox import inbox_page
 from services.gateway.ops.logs_page import logs_page, logs_plain
 from services.gateway.ops.overview import overview
 from services.gateway.ops.page import HEADERS, STYLE, notice, page, sign_in
 from services.gateway.ops.state import Order, States
-from services.gateway.ops.stored import Stored
+from services.gateway.ops.stored import MOST_LINES, Stored
 from services.gateway.ops.trace_page import trace_page
 from services.gateway.ops.visitor import Visitor, Visitors, cookie, has_cookie, no_cookie
 from services.gateway.proxy import Proxy
@@ -27,7 +28,7 @@ from weft.http import Problem, Reply, Request, Routes, busy
 
 _HTML: Final = "text/html; charset=utf-8"
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
-_OURS: Final = re.compile(r"/ops(/inbox|/traces/[0-9a-fA-F]{32}(/logs)?)?")
+_OURS: Final = re.compile(r"/ops(/errors|/inbox|/traces/[0-9a-fA-F]{32}(/logs)?)?")
 _FORM: Final = "application/x-www-form-urlencoded"
 _FORM_FIELDS: Final = 4
 _UNAUTHENTICATED: Final = 401
@@ -59,6 +60,7 @@ class Pages:
         serve = Routes()
         for path, handler in (
             ("/ops", self._overview),
+            ("/ops/errors", self._errors),
             ("/ops/inbox", self._inbox),
             ("/ops/traces", self._look_up),
             ("/ops/traces/{trace_id}", partial(self._trace, _WATERFALL)),
@@ -100,6 +102,13 @@ class Pages:
             return await self._states.orders(visitor.bearer)
         except Unavailable:
             return None
+
+    async def _errors(self, request: Request, visitor: Visitor) -> Answer:
+        lines = await self._stored.errors(WINDOW)
+        found, cut = grouped(lines), len(lines) >= MOST_LINES
+        if _wants_html(request):
+            return _html(errors_page(found, cut=cut, subject=visitor.identity.subject))
+        return _json({"errors": found, "cut": cut})
 
     async def _inbox(self, request: Request, visitor: Visitor) -> Answer:
         if not _wants_html(request):

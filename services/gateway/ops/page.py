@@ -36,6 +36,7 @@ def page(title: str, *content: object, subject: str = "") -> bytes:
         element(
             "header",
             element("a", "Weft operations", class_="home", href="/ops"),
+            element("a", "Errors", href="/ops/errors") if subject else None,
             element("a", "Inbox", href="/ops/inbox") if subject else None,
             _who(subject),
         ),

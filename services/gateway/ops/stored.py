@@ -1,6 +1,7 @@
 """What Jaeger and Loki keep of a trace, read only: bounded in size, in time and in number."""
 
 import asyncio
+import time
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from weft.backends.loki import LogLine
 from weft.backends.trace import Trace
 from weft.errors import Unavailable
 from weft.http import ClientResponse, HttpClient
+from weft.telemetry.fingerprint import ATTRIBUTE as FINGERPRINT
 
 DEADLINE: Final = 5.0
 """Seconds for a backend's answer."""
@@ -61,13 +63,33 @@ class Stored:
 
     async def lines(self, trace: Trace) -> list[LogLine]:
         """Return the log records of a trace, oldest first; raise Unavailable."""
-        asked = loki.parameters(
-            Query(trace_id=trace.trace_id),
-            since=trace.start - SKEW,
-            until=trace.end + SKEW,
-            limit=MOST_LINES,
-            newest=False,
+        return await self._lines(
+            loki.parameters(
+                Query(trace_id=trace.trace_id),
+                since=trace.start - SKEW,
+                until=trace.end + SKEW,
+                limit=MOST_LINES,
+                newest=False,
+            )
         )
+
+    async def errors(self, seconds: float) -> list[LogLine]:
+        """Return the newest records of errors of so many seconds, MOST_LINES at most, oldest first.
+
+        Raises Unavailable. They come without stack traces, which would be too much.
+        """
+        now = time.time()
+        return await self._lines(
+            loki.parameters(
+                Query(having=(FINGERPRINT,), without=("exception.stacktrace",)),
+                since=now - seconds,
+                until=now + 1,
+                limit=MOST_LINES,
+                newest=True,
+            )
+        )
+
+    async def _lines(self, asked: dict[str, str]) -> list[LogLine]:
         answer = await self._loki.request(
             "GET", "/loki/api/v1/query_range", query=asked, headers=loki.ENCODING
         )

@@ -524,6 +524,7 @@ def a_websocket() -> None:
 def records() -> None:
     log.debug("not shown")
     log.info("plain", text="x", number=1, none=None)
+    log.event("weft.change.start", "begun", number=1)
     with serve():
         log.warning("within", flag=False, many=[1, 2], odd=Ellipsis)
         log.exception("failed", _raised(RuntimeError("told")), a=1)

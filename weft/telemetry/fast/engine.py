@@ -139,9 +139,10 @@ class FastEngine:
         facts: Mapping[str, Any],
         exc: BaseException | None,
         ctx: Context,
+        event: str | None = None,
     ) -> None:
         """Write one log record."""
-        self._signals.log(level, name, message, facts, exc, ctx)
+        self._signals.log(level, name, message, facts, exc, ctx, event)
 
     def _work(self) -> None:
         calls = self._calls[:]

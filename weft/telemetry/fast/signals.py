@@ -148,19 +148,21 @@ class Signals:
         facts: Mapping[str, Any],
         exc: BaseException | None,
         ctx: Context,
+        event: str | None = None,
     ) -> None:
         """Write one log record, and show it."""
         now = time.time_ns()
         context = _identity(ctx.get(SPAN_KEY), ctx)
         try:
-            simple = exc is None and len(facts) <= self._most
+            simple = exc is None and event is None and len(facts) <= self._most
             told = wire.repeated(LOG_ATTRIBUTE, [wire.pair(*each) for each in facts.items()])
         except (TypeError, ValueError):
             simple = False
         if simple:
             self._write(Said(level, name, message), now, told, context)
         else:
-            self._loggers.get_logger(name).emit(log_record(now, level, message, facts, exc, ctx))
+            record = log_record(now, level, message, facts, exc, ctx, event)
+            self._loggers.get_logger(name).emit(record)
         log.console().write(Line(now, level, name, message, facts, exc, context[0]))
 
     def _write(

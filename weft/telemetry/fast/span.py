@@ -23,6 +23,7 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from weft.telemetry.engine import Facts
+from weft.telemetry.fingerprint import ATTRIBUTE, fingerprint
 from weft.telemetry.labels import NONE, Labels
 
 _log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ class FastSpan(trace.Span):
             self.status = FAILED
         if error is not None:
             end, self.end_ns = self.end_ns, 0
-            self.record_exception(error)
+            self.record_exception(error, {ATTRIBUTE: fingerprint(error)})
             self.end_ns = end
 
     @property
