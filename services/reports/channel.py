@@ -16,6 +16,10 @@ UPDATES: Final = "reports.updates"
 """The exchange by which every instance hears of a new message."""
 
 
+MAX_DATA: Final = 48 * 1024
+"""Bytes of a message's data as JSON."""
+
+
 class Update(msgspec.Struct, frozen=True, kw_only=True):
     """What instances tell each other: a user's message, as his browsers get it."""
 
@@ -48,11 +52,13 @@ class Channel:
         `type` is such as `report.finished`, `id` that of the order or report, `data` any JSON. The
         trace that is current now goes on to the browser. `webhooks`: the user's endpoints for
         `type` are told too. What else publishes to the same user waits for the end of `tx`, so
-        this should be its last statement but few.
+        this should be its last statement but few. Raises ValueError for data beyond 48 KiB.
         """
         carrier = current_carrier()
         traceparent = carrier.get("traceparent", "")
         told = msgspec.json.encode(data)
+        if len(told) > MAX_DATA:
+            raise ValueError(f"the data of a message may have {MAX_DATA} bytes")
         if webhooks:
             facts = {"id": id, "data": msgspec.Raw(told)}
             await self._webhooks.tell(tx, user, id=uuid7(), type=type, data=facts)

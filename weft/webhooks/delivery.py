@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from weft.errors import Unavailable
+from weft.messaging.backoff import Backoff
 from weft.postgres import Database, Executor
 from weft.postgres.woken import Woken
 from weft.settings import Secret
@@ -83,8 +84,11 @@ class Webhooks(Woken):
         """Store a webhook to one of the targets; it is sent once `where` has committed.
 
         The body is `{"type", "timestamp", "data"}`; the trace that is current now goes on. The same
-        `id` again is no second webhook. Raises ValueError for a body beyond 256 KiB.
+        `id` again is no second webhook; nor is anything stored for a target that answered 410
+        since the last start. Raises ValueError for a body beyond 256 KiB or an unknown target.
         """
+        if target not in self._targets:
+            raise ValueError(f"{target} is none of the targets")
         await self._store(where, "endpoint", target, id, type, data)
 
     async def tell(self, where: Executor, owner: str, *, id: str, type: str, data: Any) -> int:  # noqa: A002 - the same
@@ -93,8 +97,7 @@ class Webhooks(Woken):
 
     async def start(self) -> None:
         """Begin in the background."""
-        for name, target in self._targets.items():
-            await endpoints.put(self._db, name, target.url)
+        await self._put_targets()
         await self._poster.start()
         gauge("weft.webhooks.pending", "{webhook}", "Webhooks not taken yet.", self._pending)
         gauge("weft.webhooks.age", "s", "Age of the oldest webhook not taken yet.", self._age)
@@ -109,6 +112,17 @@ class Webhooks(Woken):
             for one in self._under_way:
                 one.cancel()
             await self._poster.stop()
+
+    async def _put_targets(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                for name, target in self._targets.items():
+                    await endpoints.put(self._db, name, target.url)
+            except Unavailable:
+                await asyncio.sleep(backoff.next())
+            else:
+                return
 
     async def _store(
         self, where: Executor, whose: str, name: str, identity: str, kind: str, data: Any
