@@ -2,6 +2,7 @@
 # make down    stops it
 # make test    lint, then unit, integration and end-to-end tests on real parts
 # make chaos   kills and other faults under load on a system of its own: SEED=7 MINUTES=10
+#              TELEMETRY=1: backends away, the collector and a service killed; is all stored?
 # make load    customers at the gateway of a running system, until it no longer keeps up; a report
 # make web     builds the web app where its sources have changed; make up and make test do it, too
 # make bench   measured comparisons, into docs/performance.md; one of them: make bench ONLY=publish
@@ -49,7 +50,7 @@ test-verbose: lint web
 
 chaos: $(VENV)/.weft-dev
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
-		$(ARGS)
+		$(if $(TELEMETRY),--telemetry) $(ARGS)
 
 load: $(VENV)/.weft-dev
 	@$(BIN)/python -m benchmarks.load $(ARGS)

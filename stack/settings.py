@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,13 +17,14 @@ _PATH = re.compile(r"[\w./+@:~-]+", re.ASCII)
 
 
 class StackSettings(Settings, frozen=True, kw_only=True):
-    """WEFT_HOME, WEFT_PORT_BASE, WEFT_TRAFFIC, WEFT_FAULTS and WEFT_ENVIRONMENT."""
+    """WEFT_HOME, WEFT_PORT_BASE, WEFT_TRAFFIC, WEFT_FAULTS, WEFT_ENVIRONMENT and WEFT_SAMPLING."""
 
     home: Path | None = None
     port_base: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT_BASE)] | None = None
     traffic: bool = True
     faults: bool | None = None
     environment: str = "local"
+    sampling: Literal["all", "tail"] = "all"
 
 
 def traffic(environ: Mapping[str, str] = os.environ) -> bool:
@@ -36,6 +37,11 @@ def faults(environ: Mapping[str, str]) -> bool:
     environment is another than local. SettingsError in one line."""
     settings = StackSettings.load(environ)
     return settings.environment == "local" if settings.faults is None else settings.faults
+
+
+def sampling(environ: Mapping[str, str]) -> str:
+    """Return which traces are stored: all, or a choice at their end (tail). SettingsError."""
+    return StackSettings.load(environ).sampling
 
 
 def load(environ: Mapping[str, str] = os.environ) -> tuple[Path, int]:

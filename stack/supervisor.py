@@ -149,6 +149,10 @@ class Supervisor:
             time.sleep(0.05)
         raise SupervisorError(f"did not stop within {seconds:.0f} s: {', '.join(names)}")
 
+    def resume(self, name: str) -> None:
+        """Start a program that was stopped; it is not waited for."""
+        self._call("supervisor.startProcess", name, False)
+
     def shutdown(self) -> None:
         self._call("supervisor.shutdown")
 

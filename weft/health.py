@@ -10,6 +10,7 @@ import msgspec
 from weft.component import Component
 from weft.errors import Unavailable
 from weft.http import Reply, Request, Routes
+from weft.telemetry import accounting
 
 CHECK_DEADLINE = 1.0
 """Seconds for each dependency's answer; all are asked at once."""
@@ -84,7 +85,7 @@ class Health:
     async def metrics(self, _: Request) -> Reply[bytes]:
         """Answer /metrics in the Prometheus text format."""
         report = await self.report()
-        text = exposition(self._name, report)
+        text = exposition(self._name, report) + accounting.exposition(_escaped(self._name))
         return Reply(text.encode(), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 

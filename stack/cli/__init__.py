@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from stack.cli import dead_letters, flags, storage, system, telemetry
+from stack.cli import audit, dead_letters, flags, storage, system, telemetry
 
 app = typer.Typer(
     help="Starts, stops and watches a Weft system on this machine.",
@@ -17,6 +17,7 @@ telemetry.register(app)
 storage.register(app)
 flags.register(app)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(audit.app, name="telemetry")
 
 
 def main() -> None:

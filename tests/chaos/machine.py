@@ -5,10 +5,12 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Collection
 from typing import Any, Final
 
 from stack import status
 from stack.parts import find
+from stack.supervisor import Supervisor
 from stack.system import System as Stack
 from tests.chaos.schedule import KILLED
 
@@ -52,15 +54,23 @@ class Machine:
         arguments = ("set_vm_memory_high_watermark", "absolute", limit)
         await asyncio.to_thread(self._rabbitmqctl, *arguments)
 
-    async def all_ready(self, seconds: float) -> list[str]:
-        """Wait until all that was killed is ready again; return what is not after `seconds`."""
+    async def stop(self, name: str) -> None:
+        """Take a part away until `start`."""
+        await asyncio.to_thread(Supervisor(self.stack.home).stop, [name])
+
+    async def start(self, name: str) -> None:
+        """Bring back a part that was stopped."""
+        await asyncio.to_thread(Supervisor(self.stack.home).resume, name)
+
+    async def all_ready(self, seconds: float, names: Collection[str] = KILLED) -> list[str]:
+        """Wait until all `names` are ready again; return what is not after `seconds`."""
         end = asyncio.get_running_loop().time() + seconds
         while True:
             entries = await asyncio.to_thread(status.entries, self.stack)
             late = [
                 f"{one.name} {one.state}"
                 for one in entries
-                if one.name in KILLED and one.state != "ready"
+                if one.name in names and one.state != "ready"
             ]
             if not late or asyncio.get_running_loop().time() > end:
                 return late

@@ -4,7 +4,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from stack.backends.prometheus import Exemplar, Prometheus, Sample
+from stack.backends.prometheus import Exemplar, Line, Prometheus, Sample
 
 
 async def ask(path: str, data: Any, promql: str) -> list[Sample] | list[Exemplar]:
@@ -35,3 +35,19 @@ async def test_exemplars_are_those_with_a_trace_newest_first() -> None:
     data = [{"seriesLabels": {}, "exemplars": exemplars}]
     found = await ask("/api/v1/query_exemplars", data, "x_bucket")
     assert found == [Exemplar("new", 0.3, 3.0), Exemplar("old", 0.1, 1.0)]
+
+
+async def test_raw_samples_are_times_and_numbers_of_series_that_have_some() -> None:
+    values = [[1.5, "42"], [2.5, "43"]]
+    result = [{"metric": {"a": "b"}, "values": values}, {"metric": {"a": "c"}}]
+
+    async def handle(request: web.Request) -> web.Response:
+        assert request.query["query"] == "up[60000ms]"
+        assert request.query["time"] == "100.000"
+        return web.json_response({"data": {"resultType": "matrix", "result": result}})
+
+    app = web.Application()
+    app.router.add_get("/api/v1/query", handle)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        client = Prometheus("prometheus", str(server.make_url("")), session)
+        assert await client.lines("up", 40.0, 100.0) == [Line({"a": "b"}, [(1.5, 42), (2.5, 43)])]

@@ -82,6 +82,13 @@ class Instrument:
         else:
             self._api.record(value, labels.attributes, context=ctx)
 
+    def measured(self) -> int:
+        """Return how many measurements a histogram has, or what a counter has come to."""
+        series = list(self.series.values())
+        if self.bounds is None:
+            return round(sum(each.sum for each in series))
+        return sum(each.count for each in series)
+
     def of(self, labels: Labels) -> Series:
         """Return the series of `labels`."""
         found = labels.series.get(self)

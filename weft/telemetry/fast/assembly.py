@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from weft.telemetry import log, record
+from weft.telemetry import accounting, log, record
 from weft.telemetry.engine import Ended
 from weft.telemetry.exporting import Collector
 from weft.telemetry.fast.delivery import Delivery, Post
@@ -67,6 +67,7 @@ def assemble(
         collector,
     )
     _tell_counts(delivery)
+    accounting.count(delivery.counted)
     exporter = WithOurs(OTLPMetricExporter(), resource, engine.points)
     return Fast(engine, tracers, loggers, exporter, delivery)
 

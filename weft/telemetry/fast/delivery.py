@@ -42,9 +42,9 @@ class Delivery:
         self._lock = threading.Lock()
         self.counted: dict[str, Counter[Signal]] = {
             outcome: Counter(dict.fromkeys(SIGNALS, 0))
-            for outcome in ("started", "sent", "dropped")
+            for outcome in ("started", "adopted", "sent", "dropped")
         }
-        """Spans and log records by what became of them."""
+        """Spans and log records by what became of them; `adopted` is what another process left."""
         self._threads = [
             threading.Thread(target=work, name=f"telemetry {work.__name__}", daemon=True)
             for work in (self._cut, self._send)
@@ -90,7 +90,7 @@ class Delivery:
 
     def _send_strays(self) -> None:
         for piece in self._store.strays():
-            self.counted["started"][piece.signal] += piece.items
+            self.counted["adopted"][piece.signal] += piece.items
             if self._closing.is_set() or not self._sent(piece):
                 return
 
