@@ -1,5 +1,6 @@
 """The OpenTelemetry Collector."""
 
+from stack import services, settings
 from stack.home import ROOT
 from stack.parts import Found
 from stack.ports import BIND
@@ -10,6 +11,7 @@ from stack.system import System
 
 def program(system: System, found: Found) -> Program:
     ports = system.ports
+    sampling = settings.sampling(services.remembered(system))
     return Program(
         id="otel-collector",
         name="otel-collector",
@@ -18,6 +20,7 @@ def program(system: System, found: Found) -> Program:
         command=(
             found.binaries["otelcol"],
             f"--config={ROOT / 'otel-collector' / 'config.yaml'}",
+            f"--config={ROOT / 'otel-collector' / f'sampling-{sampling}.yaml'}",
         ),
         environment={
             "WEFT_COLLECTOR_GRPC": ports.address("otel-collector"),

@@ -70,7 +70,16 @@ def _accepts(command: list[str | Path], environment: dict[str, str], folder: Pat
 @pytest.mark.parametrize(
     ("name", "binary", "arguments"),
     [
-        ("otel-collector", "otelcol", ["validate", "--config={}/config.yaml"]),
+        (
+            "otel-collector",
+            "otelcol",
+            ["validate", "--config={}/config.yaml", "--config={}/sampling-all.yaml"],
+        ),
+        (
+            "otel-collector",
+            "otelcol",
+            ["validate", "--config={}/config.yaml", "--config={}/sampling-tail.yaml"],
+        ),
         ("jaeger", "jaeger", ["validate", "--config={}/config.yaml"]),
         ("loki", "loki", ["-config.file={}/config.yaml", "-config.expand-env", "-verify-config"]),
         ("alertmanager", "amtool", ["check-config", "{}/alertmanager.yml"]),

@@ -1,0 +1,1 @@
+"""Spans that one core of the collector takes, with its real configuration."""
