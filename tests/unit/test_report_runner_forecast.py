@@ -62,7 +62,7 @@ def test_double_smoothing_foretells_the_line_of_the_table() -> None:
 
 @pytest.mark.parametrize(
     ("method", "enough"),
-    zip(METHODS, [3, 5, 1, 2], strict=True),
+    list(zip(METHODS, [3, 5, 1, 2], strict=True)),
 )
 def test_a_series_that_is_too_short_foretells_nothing(method: Method, enough: int) -> None:
     assert method.forecast([1.0] * (enough - 1), 1) is None
