@@ -36,8 +36,8 @@ class DeadMansSwitch:
         self._links = links
         self._now = now
         self._evaluated_at = 0.0
-        self._repeats = 0
         self._heard_at = time.monotonic()
+        self._spoke_at: float | None = None
         self._quiet_until = self._heard_at + FIRST * silence
         self._raised_at: datetime | None = None
         gauge(
@@ -49,14 +49,12 @@ class DeadMansSwitch:
 
     def hear(self, alert: Alert) -> None:
         """Take the watchdog's word for what it is worth."""
+        self._spoke_at = time.monotonic()
         evaluated_at = _number(alert.annotations.get("evaluated_at", ""))
         if alert.status == "firing" and evaluated_at > self._evaluated_at:
             self._evaluated_at = evaluated_at
-            self._heard_at = time.monotonic()
+            self._heard_at = self._spoke_at
             self._quiet_until = self._heard_at + self._silence
-            self._repeats = 0
-        else:
-            self._repeats += 1
 
     async def run(self) -> None:
         """Look, again and again. Raises Unavailable."""
@@ -70,17 +68,22 @@ class DeadMansSwitch:
             raised = silent if silent or self._evaluated_at else raised
             await asyncio.sleep(LOOK)
 
+    def _is_repeated(self) -> bool:
+        """Whether Alertmanager still speaks, though it says nothing new."""
+        return self._spoke_at is not None and time.monotonic() - self._spoke_at < self._silence / 2
+
     async def _say(self, status: Status) -> None:
         now = self._now()
         if status == "firing" or self._raised_at is None:
             self._raised_at = now
-        who = "Prometheus does not evaluate" if self._repeats else "Alertmanager says nothing"
+        repeated = self._is_repeated()
+        who = "Prometheus does not evaluate" if repeated else "Alertmanager says nothing"
         alert = Alert(
             status=status,
             labels={
                 "alertname": "DeadMansSwitch",
                 "severity": "critical",
-                "service_name": "prometheus" if self._repeats else "alertmanager",
+                "service_name": "prometheus" if repeated else "alertmanager",
             },
             annotations={
                 "summary": f"no alert would be heard of: {who}"
