@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
@@ -27,7 +27,7 @@ class Artifacts:
         if parts.scheme not in _SCHEMES or not parts.path.strip("/") + parts.netloc:
             raise SettingsError("WEFT_ARTIFACTS_URL: expected file:///folder or s3://bucket/prefix")
         self._url = url
-        self._folder = Path(parts.path) if parts.scheme == "file" else None
+        self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
         self._store: ObjectStore | None = None
 
     async def put(self, name: str, data: bytes) -> None:
