@@ -19,7 +19,7 @@ def turn(shared: Run) -> Iterator[None]:
 
 @pytest.mark.timeout(300)
 def test_what_completed_requests_told_is_stored_through_outages_and_kills(system: System) -> None:
-    plan = telemetry.Plan(rate=25, away=4, sample=200, drain=120)
+    plan = telemetry.Plan(rate=25, away=3, sample=100, drain=120)
     outcome = asyncio.run(telemetry.run(system.environment, system.url("gateway"), plan))
     assert outcome.held, telemetry.text(outcome)
     assert len(outcome.kills) == 7
