@@ -5,9 +5,11 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -17,6 +19,13 @@ from tests.end_to_end.outside import Running, an_order
 
 SECONDS = 60
 EVERYTHING = ("orders:read", "orders:write", "reports:read", "reports:write", "ops")
+WATCH = """() => {
+    window.seen = [];
+    const look = () => window.seen.push(document.querySelector("tr[data-report]")?.textContent);
+    const all = {subtree: true, childList: true, characterData: true};
+    new MutationObserver(look).observe(document.body, all);
+}"""
+"""Notes all that is shown of the first report."""
 expect.set_options(timeout=MILLISECONDS)
 
 
@@ -159,6 +168,72 @@ async def test_every_tab_of_a_user_hears_what_happens_in_another(
         await order(page)
         await expect(second.locator("tr[data-order]")).to_contain_text("confirmed")
         await expect(stranger.get_by_text("None yet.")).to_be_visible()
+
+
+async def test_a_report_is_asked_for_watched_shown_and_downloaded(
+    page: Page, caller: Caller, system: Running
+) -> None:
+    customer = caller(scopes=EVERYTHING)
+    await sign_in(page, customer.token)
+    await order(page, "Boat shuttle")
+    await expect(page.locator("tr[data-order]")).to_contain_text("confirmed")
+    [bought] = (await customer.get("/v1/orders")).json["orders"]
+    await projected(system, bought["order_id"])
+
+    await page.get_by_role("link", name="Reports").click()
+    await page.evaluate(WATCH)
+    await page.get_by_role("button", name="Request report").click()
+    row = page.locator("tr[data-report]")
+    await expect(row).to_contain_text("finished")
+    assert "running" in await page.evaluate("window.seen.join()"), "the progress was shown"
+
+    await row.get_by_role("link").first.click()
+    await expect(page.get_by_role("img", name="Revenue a day")).to_be_visible()
+    await page.get_by_label("Product").select_option(label="Boat shuttle")
+    today = page.get_by_role("row").filter(has_text=bought["placed_at"][:10])
+    await expect(today).to_contain_text("Boat shuttle")
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="Download").click()
+    file = await downloading.value
+    [report] = (await customer.get("/v1/reports")).json["reports"]
+    path = f"/v1/reports/{report['report_id']}/download"
+    assert Path(await file.path()).read_bytes() == (await customer.get(path)).body  # noqa: ASYNC240 - a small local file
+    assert file.suggested_filename.endswith(".csv")
+
+    ends = ("click Request report", "process report.finished")
+    spans = await stored(system, report["trace_id"], *ends)
+    by_id = {each["id"]: each for each in spans}
+    [end] = [each for each in spans if _is(each, "web", ends[1], "consumer")]
+    above = _above(end, by_id)
+    assert above[-1]["name"] == "click Request report"
+    assert {"gateway", "reports", "report_runner"} <= {each["service"] for each in above}
+
+
+async def test_a_report_without_sales_is_told_with_its_reason(page: Page, caller: Caller) -> None:
+    await sign_in(page, caller(scopes=EVERYTHING).token)
+    await page.get_by_role("link", name="Reports").click()
+    await page.get_by_label("From").fill("2001-01-01")
+    await page.get_by_label("Until before").fill("2001-02-01")
+    await page.get_by_role("button", name="Request report").click()
+    row = page.locator("tr[data-report]")
+    await expect(row).to_contain_text("failed: nothing was sold in these days")
+    await page.get_by_label("Until before").fill("2000-01-01")
+    await page.get_by_role("button", name="Request report").click()
+    await expect(page.get_by_role("alert")).to_contain_text("no report for these dates")
+
+
+async def projected(system: Running, order_id: str) -> None:
+    """Wait until the read model has an order, half a second after its end."""
+    reader = await asyncpg.connect(system.variables["WEFT_ORDERS_READER_DATABASE_URL"])
+    try:
+        async with asyncio.timeout(SECONDS):
+            while True:
+                query = "SELECT count(*) FROM read_v1.sales WHERE order_id = $1"
+                if await reader.fetchval(query, order_id):
+                    return
+                await asyncio.sleep(0.1)
+    finally:
+        await reader.close()
 
 
 @pytest.mark.alone
