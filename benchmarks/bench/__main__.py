@@ -13,7 +13,10 @@ from benchmarks.bench.measuring import measure
 from benchmarks.bench.processes import SubjectError
 from benchmarks.bench.servers import Servers, ServersError, running
 
-NAMES: Final = ("http", "client", "publish", "consume", "channel", "sql", "burst", "waiting", "etl")
+NAMES: Final = (
+    *("http", "client", "publish", "consume", "channel", "sql", "burst", "waiting", "etl"),
+    "growth",
+)
 """Each a module of this folder with its BENCH."""
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from benchmarks.bench.subject import Place
 from weft.messaging import Broker, ServiceTopology
 from weft.postgres import Database
+from weft.postgres.migrations import Schema
 from weft.settings import ServiceSettings
 from weft.telemetry.console import Console
 from weft.telemetry.setup import Telemetry
@@ -50,7 +51,7 @@ async def broker(place: Place, topology: ServiceTopology) -> AsyncIterator[Broke
 
 
 @asynccontextmanager
-async def database(place: Place, schema: list[str] | None = None) -> AsyncIterator[Database]:
+async def database(place: Place, schema: Schema | None = None) -> AsyncIterator[Database]:
     """Connect to the database as a service does."""
     started = Database(place.database, schema=schema)
     await started.start()
