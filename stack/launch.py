@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from stack import backing, log_shipping, parts, plan, ports, processes, services, stop
+from stack import backing, changes, log_shipping, parts, plan, ports, processes, services, stop
 from stack.backing import postgres
 from stack.building import Builder
 from stack.home import write
@@ -86,6 +86,7 @@ def up(system: System, report: Report) -> None:
         write(system.home.path / BASE_FILE, str(system.ports.base))
         with _nothing_left(system, unless=ran_before), Builder(system.home, missing) as builder:
             _Launch(system, supervisor, report, builder).run()
+    changes.deployed(system)
 
 
 def last_lines(log: Path) -> list[str]:

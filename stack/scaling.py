@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from stack import backing, plan, ports, services
+from stack import backing, changes, plan, ports, services
 from stack.launch import START_SECONDS, PortsTakenError, StartError
 from stack.lock import lock
 from stack.program import Program
@@ -26,6 +26,7 @@ def scale(system: System, service: services.Service, count: int) -> None:
         supervisor.apply()
         backing.prometheus.write_targets(system)
         _wait(system, supervisor, [one for one in programs if one.name == service.name])
+    changes.scaled(system, service.name, count)
 
 
 def _check_ports(system: System, service: services.Service, count: int) -> None:

@@ -17,11 +17,12 @@ _PATH = re.compile(r"[\w./+@:~-]+", re.ASCII)
 
 
 class StackSettings(Settings, frozen=True, kw_only=True):
-    """WEFT_HOME, WEFT_PORT_BASE, WEFT_TRAFFIC, WEFT_FAULTS, WEFT_ENVIRONMENT and WEFT_SAMPLING."""
+    """Variables WEFT_HOME, WEFT_PORT_BASE and so on."""
 
     home: Path | None = None
     port_base: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT_BASE)] | None = None
     traffic: bool = True
+    record_telemetry: bool = False
     faults: bool | None = None
     environment: str = "local"
     sampling: Literal["all", "tail"] = "all"
@@ -30,6 +31,11 @@ class StackSettings(Settings, frozen=True, kw_only=True):
 def traffic(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether a start brings synthetic traffic along; SettingsError in one line."""
     return StackSettings.load(environ).traffic
+
+
+def records(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the collector of a new system writes what it receives to files, too."""
+    return StackSettings.load(environ).record_telemetry
 
 
 def faults(environ: Mapping[str, str]) -> bool:

@@ -54,6 +54,7 @@ class Run:
 def _started(home: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Start a system; return what it takes to steer it, and what `weft env` says."""
     own = {"WEFT_HOME": str(home), "WEFT_PORT_BASE": str(free_port_base()), "WEFT_TRAFFIC": "0"}
+    own["WEFT_RECORD_TELEMETRY"] = "true"
     system = System({**os.environ, **own})
     done = subprocess.run(
         [WEFT, "up"], env=system.environment, cwd=ROOT, timeout=START_SECONDS, check=False

@@ -1,5 +1,7 @@
 """The OpenTelemetry Collector."""
 
+from pathlib import Path
+
 from stack import services, settings
 from stack.home import ROOT
 from stack.parts import Found
@@ -10,7 +12,7 @@ from stack.system import System
 
 
 def program(system: System, found: Found) -> Program:
-    ports = system.ports
+    ports, record = system.ports, recorded(system)
     sampling = settings.sampling(services.remembered(system))
     return Program(
         id="otel-collector",
@@ -21,6 +23,7 @@ def program(system: System, found: Found) -> Program:
             found.binaries["otelcol"],
             f"--config={ROOT / 'otel-collector' / 'config.yaml'}",
             f"--config={ROOT / 'otel-collector' / f'sampling-{sampling}.yaml'}",
+            *([f"--config={ROOT / 'otel-collector' / 'record.yaml'}"] if record.exists() else []),
         ),
         environment={
             "WEFT_COLLECTOR_GRPC": ports.address("otel-collector"),
@@ -29,6 +32,7 @@ def program(system: System, found: Found) -> Program:
             "WEFT_COLLECTOR_METRICS_HOST": BIND,
             "WEFT_COLLECTOR_METRICS_PORT": str(ports.of("otel-collector-metrics")),
             "WEFT_COLLECTOR_DATA": str(system.home.data("otel-collector")),
+            **({"WEFT_COLLECTOR_RECORD": str(record)} if record.exists() else {}),
             "WEFT_JAEGER_OTLP": ports.address("jaeger-otlp-grpc"),
             "WEFT_PROMETHEUS_OTLP": f"{ports.url('prometheus')}/api/v1/otlp",
             "WEFT_LOKI_OTLP": f"{ports.url('loki')}/otlp",
@@ -42,3 +46,10 @@ def program(system: System, found: Found) -> Program:
 def prepare(system: System, found: Found) -> None:
     del found
     system.home.data("otel-collector").mkdir(mode=0o700, exist_ok=True)
+    if settings.records():
+        recorded(system).mkdir(mode=0o700, exist_ok=True)
+
+
+def recorded(system: System) -> Path:
+    """Return the folder of what was received; where it is, the collector writes into it."""
+    return system.home.data("otel-collector-record")

@@ -33,6 +33,9 @@ _WORDS: Final = {
 _NOT_FACTS: Final = frozenset({"level", "msg", "ts", "time", "caller", "resource", "stacktrace"})
 
 
+Fact = str | int
+
+
 @dataclass(frozen=True)
 class Record:
     """`at` is epoch seconds, None where the line does not say; `facts` are flat."""
@@ -40,7 +43,8 @@ class Record:
     text: str
     severity: str = "INFO"
     at: float | None = None
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: tuple[tuple[str, Fact], ...] = ()
+    event: str = ""
 
     @property
     def severity_number(self) -> int:

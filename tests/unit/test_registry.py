@@ -14,6 +14,7 @@ NOT_TELEMETRY = re.compile(
     r"weft\.(events|commands|unrouted)(\..*)?"  # exchanges and queues
     r"|weft\.(telemetry|http|messaging|postgres|service|health)(\..*)?"  # modules and loggers
     r"|weft\.(errors|settings)"  # modules
+    r"|weft\.(starts|log_shipper)"  # a call of the supervisor, a scope of foreign records
     r"|weft\.(edge|call)"  # keys of contexts
 )
 WITHOUT_BOUNDS = 3
@@ -46,7 +47,7 @@ def _attributes() -> dict[str, dict[str, Any]]:
 
 
 def _sources() -> list[Path]:
-    return [p for top in ("weft", "services") for p in sorted((ROOT / top).rglob("*.py"))]
+    return [p for top in ("weft", "services", "stack") for p in sorted((ROOT / top).rglob("*.py"))]
 
 
 def _strings(path: Path) -> set[str]:

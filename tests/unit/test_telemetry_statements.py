@@ -24,6 +24,10 @@ from weft.telemetry.statements import summary_of
             ),
             "UPDATE weft.streams INSERT weft.events INSERT weft.outbox",
         ),
+        (
+            "DROP TABLE a.inbox_20261119; DROP TABLE a.inbox_20261120",
+            "DROP a.inbox_N",
+        ),
         ("BEGIN", "BEGIN"),
         ("", "SQL"),
     ],

@@ -240,7 +240,7 @@ class HttpClient:
                 if not self._may_retry(call, tried, pause):
                     return response
             tried += 1
-            retries_made.add(1, {"peer.service": self.name})
+            retries_made.add(1, {"service.peer.name": self.name})
             await asyncio.sleep(pause)
 
     def _may_retry(self, call: _Call, tried: int, pause: float) -> bool:

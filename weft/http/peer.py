@@ -28,14 +28,18 @@ class Peer:
         self._shown_open = False
 
     def _changed(self, state: State) -> None:
-        facts = {"peer.service": self.name, "server.address": self.host, "server.port": self.port}
+        facts = {
+            "service.peer.name": self.name,
+            "server.address": self.host,
+            "server.port": self.port,
+        }
         if state == "open" and not self._shown_open:
             self._shown_open = True
-            circuits_open.add(1, {"peer.service": self.name})
+            circuits_open.add(1, {"service.peer.name": self.name})
             log.warning("circuit opened", **facts)
         elif state == "closed" and self._shown_open:
             self._shown_open = False
-            circuits_open.add(-1, {"peer.service": self.name})
+            circuits_open.add(-1, {"service.peer.name": self.name})
             log.info("circuit closed", **facts)
 
 

@@ -90,6 +90,4 @@ class Broker:
             return
         self._away.add(link.name)
         if not was_away:
-            _log.warning(
-                "broker is away", **{"weft.component": self.name, "error.message": why(error)}
-            )
+            _log.warning("broker is away", **{"weft.component": self.name, "weft.why": why(error)})

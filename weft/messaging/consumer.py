@@ -161,7 +161,7 @@ class Consumer:
             await self._session.close()
         if not connection.is_closed and not self._said:
             self._said = True
-            facts = {"messaging.destination.name": self._queue, "error.message": why(error)}
+            facts = {"messaging.destination.name": self._queue, "weft.why": why(error)}
             _log.warning("consumer cannot consume", **facts)
 
     async def _let_go(self, session: Session) -> None:
@@ -174,7 +174,7 @@ class Consumer:
         """Wait until the dependency is back; say its absence once, until a message went through."""
         self._meters.paused(flag=True)
         if self._away is None:
-            facts = {"weft.component": away.dependency, "error.message": away.why}
+            facts = {"weft.component": away.dependency, "weft.why": away.why}
             _log.warning("consumer pauses", **{"messaging.destination.name": self._queue, **facts})
         self._away = away
         while True:

@@ -149,7 +149,7 @@ class Processing:
                         "message cannot be moved yet",
                         **{
                             "messaging.destination.name": copy.routing_key,
-                            "error.message": str(error),
+                            "weft.why": str(error),
                         },
                     )
                 await asyncio.sleep(backoff.next())

@@ -18,6 +18,8 @@ _UPDATE = re.compile(r"\bUPDATE\s+(?:ONLY\s+)?([a-z_][\w.]*)", re.IGNORECASE)
 _CTE = re.compile(r"\b([a-z_]\w*)\s+AS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\(", re.IGNORECASE)
 _NOISE = re.compile(r"--[^\n]*|'(?:[^']|'')*'")
 _SPACE = re.compile(r"\s+")
+_NUMBERED = re.compile(r"\d{4,}")
+"""Part of the name of one table of many, such as a day's partition."""
 SUMMARY_LIMIT = 120
 
 
@@ -37,7 +39,7 @@ def summary_of(statement: str) -> Summary:
     """Return the summary of a parametrised `statement`."""
     text = _NOISE.sub("?", statement)
     aliases = {name.lower() for name in _CTE.findall(text)} if "WITH" in text.upper() else set()
-    words = _pairs(text, aliases)
+    words = _pairs(_NUMBERED.sub("N", text), aliases)
     tables = [table for _, table in words if table]
     operations = [operation for operation, _ in words]
     summary = " ".join(f"{operation} {table}" if table else operation for operation, table in words)

@@ -1,0 +1,1 @@
+"""The registry of telemetry: what there is (weft.yaml), a checker, and the page that shows it."""
