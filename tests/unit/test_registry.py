@@ -42,7 +42,8 @@ def _events() -> list[str]:
 
 
 def _attributes() -> dict[str, dict[str, Any]]:
-    groups = [g for g in _registry() if g["type"] == "attribute_group"]
+    foreign = "registry.conventions"
+    groups = [g for g in _registry() if g["type"] == "attribute_group" and g["id"] != foreign]
     return {a["id"]: a for g in groups for a in g["attributes"] if "id" in a}
 
 
