@@ -25,11 +25,11 @@ def main() -> int:
         for fault in schedule(plan.seed, plan.seconds, plan.pace):
             _say(f"{fault.at:9.3f} {fault.kind:<20} {', '.join(fault.targets)} {fault.seconds:g}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the system is stopped all the same
     if options.telemetry:
         return _telemetry(options)
     folder = options.report / f"seed-{plan.seed}"
     _say(f"chaos: SEED={plan.seed} MINUTES={options.minutes:g}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the system is stopped all the same
     logging.disable()  # the AMQP library tells of each connection that chaos has taken away
     with own_system(plan.settings, port_base=options.port_base, whole=False) as system:
         held = False
