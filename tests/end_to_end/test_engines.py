@@ -36,6 +36,7 @@ async def an_order(system: System | Running) -> tuple[Shape, list[str]]:
             "PUT", f"/v1/products/{sku}", headers=gateway._headers, json=product
         )
         assert answer.status == 201, answer.body
+        await ordered(backends, sku)  # after it, orders knows the product
         order, trace_id = await ordered(backends, sku)
         assert order.status == "confirmed"
         trace = await whole_trace(backends, trace_id, seconds=60)

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from tests.running import System
+from weft.ids import uuid7
 
 DEADLINE = 60.0
 KIND = "stock.reserved"
@@ -23,7 +24,7 @@ async def spoil(session: aiohttp.ClientSession, management: str) -> str:
         "payload_encoding": "string",
         "properties": {
             "type": f"{KIND}.v1",
-            "message_id": "019a0d4b-5f10-7c4e-8a3e-" + secrets.token_hex(6),
+            "message_id": uuid7(),
             "content_type": "application/json",
             "headers": {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"},
         },

@@ -53,6 +53,10 @@ class Tour:
 
 @pytest.fixture(scope="module")
 def tour(system: Running) -> Iterator[Tour]:
+    end = time.monotonic() + DEADLINE
+    while system.weft("order").returncode != 0:  # orders has to know the catalogue
+        assert time.monotonic() < end, "no order goes through"
+        time.sleep(1)
     with ThreadPoolExecutor(1) as pool:
         yield Tour(system, pool)
 

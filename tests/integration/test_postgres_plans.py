@@ -220,7 +220,7 @@ async def chassis(x: Any, db: Database) -> None:
     request = KeyedRequest("u5", "POST", "/v1/orders", "k", b"")
     await x.fetch(idempotency._FIND, "u5", "POST", "/v1/orders", "k")
     await IdempotencyKeys(db).store(x, request, status=202, body=b"")
-    await maintenance.Maintenance(x)._delete_old_keys()
+    await maintenance.Maintenance(x)._delete("idempotency_keys", "created_at", 24)
 
 
 async def of_orders(x: Any, _: Database) -> None:

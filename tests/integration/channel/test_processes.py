@@ -58,6 +58,7 @@ async def processes(
         "WEFT_REPORT_WEBHOOK_SECRET": WEBHOOK_SECRET,
         "WEFT_WEBHOOK_KEY": "a key of these tests",
         "WEFT_WEBHOOK_PRIVATE": "true",
+        "WEFT_ARTIFACTS_URL": (folder / "artifacts").as_uri(),
     }
     running = [Running("reports", environment(**settings), folder / f"{n}.log") for n in range(2)]
     await asyncio.gather(*(one.start() for one in running))
