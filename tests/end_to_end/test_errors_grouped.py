@@ -67,6 +67,6 @@ async def test_an_error_has_one_fingerprint_on_the_page_in_the_log_and_as_a_dead
             assert f"/ops/traces/{trace_id}" in await answer.text()
     listed = system.weft("dead-letters", "list", "--queue", "orders.events", "--json")
     letters = {one["group"]: one for one in json.loads(listed.stdout)}
-    assert letters[group["fingerprint"]]["message_type"] == KIND
+    assert letters[group["fingerprint"]]["message_type"] == f"{KIND}.v1"
     dropped = system.weft("dead-letters", "drop", group["fingerprint"], "--yes")
     assert dropped.returncode == 0, dropped.stderr
