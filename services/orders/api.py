@@ -19,7 +19,15 @@ from services.orders.views import (
     summary,
     view,
 )
-from weft.http import FieldError, Problem, ProblemDocument, Reply, Request, Routes
+from weft.http import (
+    FieldError,
+    Problem,
+    ProblemDocument,
+    Reply,
+    Request,
+    Routes,
+    idempotency_key,
+)
 from weft.postgres import Database, EventLog, KeyedRequest, KeyInProgress, KeyReused
 from weft.telemetry import SYNTHETIC, mark_synthetic
 
@@ -29,7 +37,6 @@ OPS: Final = "ops"
 
 Sku = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,40}$(?!\n)")]
 Token = Annotated[str, Meta(pattern=r"^tok_[a-z]+$(?!\n)", max_length=255)]
-_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _ORDER_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -74,7 +81,7 @@ def routes(db: Database, events: EventLog, placement: Placement) -> Routes:
             subject=request.subject,
             method=request.method,
             path="/v1/orders",
-            key=_idempotency_key(request),
+            key=idempotency_key(request),
             body=request.raw,
         )
         synthetic = SYNTHETIC in request.scopes
@@ -144,16 +151,6 @@ def _may_read(request: Request) -> None:
     """Who may place orders may also see them."""
     if not request.scopes & {READ, WRITE}:
         raise Problem(403, detail=f"This needs the scope {READ}.")
-
-
-def _idempotency_key(request: Request) -> str:
-    key = request.header("Idempotency-Key")
-    if key is None:
-        raise Problem(400, detail="The header Idempotency-Key is missing.")
-    if not _KEY.fullmatch(key):
-        detail = "The header Idempotency-Key must have 1 to 255 printable characters."
-        raise Problem(400, detail=detail)
-    return key
 
 
 def _credentials(request: Request) -> dict[str, str]:

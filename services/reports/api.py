@@ -14,7 +14,15 @@ from services.reports.paging import cursor_after, report_before
 from services.reports.requests import Requests
 from services.reports.store import Report
 from weft.artifacts import Artifacts
-from weft.http import FieldError, Problem, ProblemDocument, Reply, Request, Routes
+from weft.http import (
+    FieldError,
+    Problem,
+    ProblemDocument,
+    Reply,
+    Request,
+    Routes,
+    idempotency_key,
+)
 from weft.postgres import (
     Database,
     IdempotencyKeys,
@@ -32,7 +40,6 @@ MEDIA: Final[dict[Format, str]] = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
-_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _REPORT_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -126,7 +133,7 @@ class _Reports:
             subject=request.subject,
             method=request.method,
             path="/v1/reports",
-            key=_idempotency_key(request),
+            key=idempotency_key(request),
             body=request.raw,
         )
         wish = _wish(body)
@@ -246,13 +253,3 @@ def _may_read(request: Request) -> None:
     """Who may ask for reports may also see them."""
     if not request.scopes & {READ, WRITE}:
         raise Problem(403, detail=f"This needs the scope {READ}.")
-
-
-def _idempotency_key(request: Request) -> str:
-    key = request.header("Idempotency-Key")
-    if key is None:
-        raise Problem(400, detail="The header Idempotency-Key is missing.")
-    if not _KEY.fullmatch(key):
-        detail = "The header Idempotency-Key must have 1 to 255 printable characters."
-        raise Problem(400, detail=detail)
-    return key

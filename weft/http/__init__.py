@@ -6,6 +6,7 @@ from weft.http.breaker import BreakerPolicy
 from weft.http.client import ClientResponse, HttpClient
 from weft.http.cursor import Cursors
 from weft.http.front import unauthenticated
+from weft.http.idempotency_key import idempotency_key
 from weft.http.identity import ANONYMOUS, Authentication, Identity
 from weft.http.openapi import openapi, specification
 from weft.http.problem import FieldError, Problem, ProblemDocument, busy
@@ -46,6 +47,7 @@ __all__ = [
     "busy",
     "forward",
     "forward_websocket",
+    "idempotency_key",
     "new_private_key",
     "openapi",
     "specification",
