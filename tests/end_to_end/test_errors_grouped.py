@@ -58,7 +58,7 @@ async def test_an_error_has_one_fingerprint_on_the_page_in_the_log_and_as_a_dead
         async with aiohttp.ClientSession() as admin:
             trace_id = await spoil(admin, system.variables["WEFT_ADMIN_MANAGEMENT_URL"])
         group = await seen(session, system.url("gateway"), trace_id)
-        assert group["services"] == ["orders"]
+        assert "orders" in group["services"], "with others that could not read a message either"
         assert group["error_type"].endswith("Unparsable")
         assert group["first"] <= group["last"]
         async with session.get(

@@ -57,14 +57,16 @@ async def order(page: Page, product: str = "Loom bench") -> None:
 
 
 async def stored(system: Running, trace_id: str, *names: str) -> list[dict[str, Any]]:
-    """Return the spans of a trace, once Jaeger has some of all these names of the browser."""
+    """Return the spans of a trace, once Jaeger has these of the browser with all above them."""
     url = f"{system.url('jaeger')}/api/traces/{trace_id}"
     async with aiohttp.ClientSession() as session, asyncio.timeout(SECONDS):
         while True:
             async with session.get(url) as answer:
                 found = (await answer.json()) if answer.status == 200 else {}
             spans = [each for trace in found.get("data") or [] for each in _spans(trace)]
-            if set(names) <= {each["name"] for each in spans if each["service"] == "web"}:
+            ids = {each["id"] for each in spans}
+            whole = all(each["parent"] in {None, *ids} for each in spans)
+            if whole and set(names) <= {each["name"] for each in spans if each["service"] == "web"}:
                 return spans
             await asyncio.sleep(0.25)
 
