@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from stack.system import System
 
 _MESSAGING: Final = ("orders", "inventory", "payments", "reports", "report_runner")
-PEERS: Final = (*_MESSAGING, "card_provider", "notifier")
+PEERS: Final = (*_MESSAGING, "card_provider", "notifier", "host_agent")
 
 
 def peers(ports: Ports) -> dict[str, str]:

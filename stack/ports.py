@@ -19,6 +19,7 @@ _PORTS: Final = {
     "reports": 8104,
     "report_runner": 8105,
     "notifier": 8106,
+    "host_agent": 8107,
     "card_provider": 8108,
     "traffic": 8109,
     "rabbitmq": 5672,

@@ -96,6 +96,7 @@ SERVICES: Final = (
         artifacts=True,
     ),
     Service(name="notifier", database=True, secrets=("alerts-key", "notifier-channels")),
+    Service(name="host_agent"),
     Service(name=TRAFFIC, secrets=("traffic-token",), asks=("gateway",)),
 )
 

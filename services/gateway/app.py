@@ -38,6 +38,7 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     report_runner_url: str = "http://127.0.0.1:8105"
     card_provider_url: str = "http://127.0.0.1:8108"
     notifier_url: str = "http://127.0.0.1:8106"
+    host_agent_url: str = "http://127.0.0.1:8107"
     jaeger_url: str = "http://127.0.0.1:16686"
     """Where /ops finds traces; the gateway is ready without."""
     loki_url: str = "http://127.0.0.1:3100"
@@ -146,6 +147,7 @@ def _asked(settings: GatewaySettings) -> dict[str, str]:
         "report_runner": settings.report_runner_url,
         "card_provider": settings.card_provider_url,
         "notifier": settings.notifier_url,
+        "host_agent": settings.host_agent_url,
         "jaeger": settings.jaeger_url,
         "loki": settings.loki_url,
     }

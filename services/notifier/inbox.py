@@ -90,7 +90,8 @@ class Inbox:
 
     def _arrived(self, told: Notice) -> None:
         _notices.add(1, {"status": told.status})
-        log.info(
+        log.event(
+            "weft.change.alert",
             "notice in the inbox",
             **{"weft.notice.title": told.title, "weft.notice.status": told.status},
         )

@@ -99,8 +99,8 @@ def routes(db: Database, requests: Requests, artifacts: Artifacts) -> Routes:
     """Return the public routes of reports."""
     own = _Reports(db, requests, artifacts)
     one = "/v1/reports/{report_id}"
-    refused = {403: ProblemDocument}
     ended = {409: ProblemDocument}
+    seen = {"scope": READ, "or_scope": WRITE}
     serve = Routes()
     serve.post(
         "/v1/reports",
@@ -110,12 +110,11 @@ def routes(db: Database, requests: Requests, artifacts: Artifacts) -> Routes:
         answers=ended,
         needs=("Idempotency-Key",),
     )(own.ask)
-    serve.get("/v1/reports", summary="List your reports, newest first", answers=refused)(own.browse)
-    serve.get(one, summary="See a report, and how far it is", answers=refused)(own.show)
+    serve.get("/v1/reports", **seen, summary="List your reports, newest first")(own.browse)
+    serve.get(one, **seen, summary="See a report, and how far it is")(own.show)
     serve.delete(one, scope=WRITE, summary="Cancel a report", answers=ended)(own.cancel)
-    serve.get(f"{one}/download", summary="Fetch a finished report", answers={**refused, **ended})(
-        own.download
-    )
+    fetched = serve.get(f"{one}/download", **seen, summary="Fetch a finished report", answers=ended)
+    fetched(own.download)
     return serve
 
 
@@ -160,7 +159,6 @@ class _Reports:
         return view(await self._own(request))
 
     async def browse(self, request: Request, query: ReportQuery) -> ReportList:
-        _may_read(request)
         found = await store.page(
             self._db,
             request.subject,
@@ -198,8 +196,7 @@ class _Reports:
         )
 
     async def _own(self, request: Request) -> Report:
-        """Return the caller's report of the path. Raises Problem 403, 404."""
-        _may_read(request)
+        """Return the caller's report of the path. Raises Problem 404."""
         report_id = request.path["report_id"].lower()
         found = None
         if _REPORT_ID.fullmatch(report_id):
@@ -247,9 +244,3 @@ def _wish(body: NewReport) -> Wish:
         format=body.format,
         priority=body.priority,
     )
-
-
-def _may_read(request: Request) -> None:
-    """Who may ask for reports may also see them."""
-    if not request.scopes & {READ, WRITE}:
-        raise Problem(403, detail=f"This needs the scope {READ}.")

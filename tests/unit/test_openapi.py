@@ -36,7 +36,7 @@ def document() -> dict[str, Any]:
     async def place(_: Request, body: Placement) -> Order | Reply[Order]:
         raise NotImplementedError
 
-    @routes.get("/v1/orders", scope="orders:read")
+    @routes.get("/v1/orders", scope="orders:read", or_scope="orders:write")
     async def orders(_: Request, query: Page) -> list[Order]:
         raise NotImplementedError
 
@@ -127,6 +127,8 @@ def test_who_may_call_is_told(document: dict[str, Any]) -> None:
     assert document["paths"]["/docs/{file}"]["get"]["security"] == []
     scoped = document["paths"]["/v1/orders"]["post"]["security"]
     assert scoped == [{"bearer": ["orders:write"]}, {"apiKey": []}]
+    either = document["paths"]["/v1/orders"]["get"]["security"]
+    assert either == [{"bearer": ["orders:read"]}, {"bearer": ["orders:write"]}, {"apiKey": []}]
     assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
 
 

@@ -66,7 +66,7 @@ class Front:
             return identity or ANONYMOUS, None
         if identity is None:
             return ANONYMOUS, unauthenticated("Credentials are needed here.")
-        if route.scope and route.scope not in identity.scopes:
+        if route.scope and not identity.scopes & {route.scope, route.or_scope}:
             return identity, _forbidden(route.scope)
         return identity, None
 

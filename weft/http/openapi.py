@@ -62,7 +62,7 @@ def _operation(route: Route, schemas: Json) -> Json:
             *_header_parameters(route.needs),
         ],
         "responses": _responses(route, schemas),
-        "security": [] if route.public else [{"bearer": _scopes(route)}, {"apiKey": []}],
+        "security": [] if route.public else [*_bearers(route), {"apiKey": []}],
     }
     if route.summary:
         operation["summary"] = route.summary
@@ -74,8 +74,9 @@ def _operation(route: Route, schemas: Json) -> Json:
     return operation
 
 
-def _scopes(route: Route) -> list[str]:
-    return [route.scope] if route.scope else []
+def _bearers(route: Route) -> list[Json]:
+    scopes = [scope for scope in (route.scope, route.or_scope) if scope]
+    return [{"bearer": [scope]} for scope in scopes] or [{"bearer": []}]
 
 
 def _path_parameters(path: str) -> list[Json]:

@@ -17,6 +17,7 @@ class Route:
     path: str
     handler: Handler
     scope: str | None = None
+    or_scope: str | None = None
     public: bool = False
     status: int = 200
     summary: str = ""
@@ -39,10 +40,11 @@ class Routes:
     (sent as JSON with the route's status), a Reply, an aiohttp response, or None (an empty body);
     it raises Problem. A path has {name} for one segment and {name...} for all that remain.
 
-    `scope` is what a caller's token must hold; without it any authenticated caller may come, and
-    anybody where `public`. `answers` tells the specification of further statuses and their types,
-    `needs` of headers without which the handler refuses a request; a route that is not `listed`
-    has no place in it. What succeeds on a `quiet` route makes metrics, no span and no log line.
+    `scope` is what a caller's token must hold, or else `or_scope`; without it any authenticated
+    caller may come, and anybody where `public`. `answers` tells the specification of further
+    statuses and their types, `needs` of headers without which the handler refuses a request; a
+    route that is not `listed` has no place in it. What succeeds on a `quiet` route makes metrics,
+    no span and no log line.
     """
 
     def __init__(self) -> None:

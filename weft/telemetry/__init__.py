@@ -4,7 +4,14 @@ from weft.telemetry import record
 from weft.telemetry.calls import fact
 from weft.telemetry.context import attach, current_carrier, detach
 from weft.telemetry.log import Log, get_logger
-from weft.telemetry.metrics import counter, gauge, histogram, up_down_counter
+from weft.telemetry.metrics import (
+    counter,
+    gauge,
+    histogram,
+    observed_counter,
+    observed_up_down_counter,
+    up_down_counter,
+)
 from weft.telemetry.synthetic import SYNTHETIC, is_synthetic, mark_synthetic
 from weft.telemetry.tracing import traced
 
@@ -21,6 +28,8 @@ __all__ = [
     "histogram",
     "is_synthetic",
     "mark_synthetic",
+    "observed_counter",
+    "observed_up_down_counter",
     "record",
     "traced",
     "up_down_counter",

@@ -7,7 +7,9 @@ from opentelemetry.metrics import (
     CallbackOptions,
     Counter,
     Histogram,
+    ObservableCounter,
     ObservableGauge,
+    ObservableUpDownCounter,
     Observation,
     UpDownCounter,
 )
@@ -18,24 +20,28 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 DATABASE_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 """Bucket bounds that the semantic conventions give for database durations."""
 
-Values = float | Mapping[tuple[tuple[str, str], ...], float]
+Values = (
+    float
+    | Mapping[tuple[tuple[str, str], ...], float]
+    | Mapping[tuple[tuple[str, str | int], ...], float]
+)
 
 
 def counter(name: str, unit: str, description: str) -> Counter:
     """Return a counter: a sum that only grows."""
-    return metrics.get_meter("weft").create_counter(name, unit, description)
+    return _meter().create_counter(name, unit, description)
 
 
 def up_down_counter(name: str, unit: str, description: str) -> UpDownCounter:
     """Return a sum that grows and shrinks."""
-    return metrics.get_meter("weft").create_up_down_counter(name, unit, description)
+    return _meter().create_up_down_counter(name, unit, description)
 
 
 def histogram(
     name: str, unit: str, description: str, buckets: Sequence[float] = SECONDS
 ) -> Histogram:
     """Return a histogram with explicit cumulative buckets."""
-    return metrics.get_meter("weft").create_histogram(
+    return _meter().create_histogram(
         name, unit, description, explicit_bucket_boundaries_advisory=list(buckets)
     )
 
@@ -46,10 +52,32 @@ def gauge(name: str, unit: str, description: str, read: Callable[[], Values]) ->
     `read` returns one number, or a mapping from attributes (a tuple of pairs) to numbers.
     """
 
+    return _meter().create_observable_gauge(name, [_observing(read)], unit, description)
+
+
+def observed_counter(
+    name: str, unit: str, description: str, read: Callable[[], Values]
+) -> ObservableCounter:
+    """Return a counter of what is counted elsewhere; `read` as for `gauge`."""
+    return _meter().create_observable_counter(name, [_observing(read)], unit, description)
+
+
+def observed_up_down_counter(
+    name: str, unit: str, description: str, read: Callable[[], Values]
+) -> ObservableUpDownCounter:
+    """Return a sum that is kept elsewhere and grows and shrinks; `read` as for `gauge`."""
+    return _meter().create_observable_up_down_counter(name, [_observing(read)], unit, description)
+
+
+def _observing(read: Callable[[], Values]) -> Callable[[CallbackOptions], Iterable[Observation]]:
     def observe(_: CallbackOptions) -> Iterable[Observation]:
         values = read()
         if isinstance(values, Mapping):
             return [Observation(value, dict(attributes)) for attributes, value in values.items()]
         return [Observation(values)]
 
-    return metrics.get_meter("weft").create_observable_gauge(name, [observe], unit, description)
+    return observe
+
+
+def _meter() -> metrics.Meter:
+    return metrics.get_meter("weft")

@@ -15,7 +15,8 @@ export function Chart({ lines, unit, summary }: { lines: Line[]; unit: string; s
   const days = [...new Set(lines.flatMap((line) => line.points.map((point) => point.day)))].sort();
   const values = lines.flatMap((line) => line.points.map((point) => point.value ?? 0));
   const top = ceiling(Math.max(...values, 0));
-  const bottom = Math.min(0, -ceiling(-Math.min(...values, 0)));
+  const least = Math.min(...values, 0);
+  const bottom = least < 0 ? -ceiling(-least) : 0;
   const x = (day: string) => LEFT + (days.indexOf(day) / Math.max(1, days.length - 1)) * (WIDTH - LEFT - RIGHT);
   const y = (value: number) => TOP + ((top - value) / (top - bottom)) * (HEIGHT - TOP - BOTTOM);
   const at = new Map(days.map((day) => [day, x(day)]));
@@ -68,7 +69,7 @@ function labelled(days: string[]): string[] {
 
 // The next of 1, 2, 2.5, 5, 10 times a power of ten.
 function ceiling(value: number): number {
-  if (value <= 0) return value === 0 ? 1 : 0;
+  if (value === 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
   return ([1, 2, 2.5, 5, 10].find((each) => each * power >= value) ?? 10) * power;
 }

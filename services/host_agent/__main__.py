@@ -1,0 +1,3 @@
+from services.host_agent.app import main
+
+main()
