@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from weft.component import Component
 from weft.flags.faults import POISON_MESSAGES, effect
 from weft.messaging import Broker, Command, Consumer, Event, Publisher, QueueSpec, ServiceTopology
+from weft.messaging.packing import PackingPublisher
 from weft.messaging.poison import poisoning
 from weft.postgres import Database, Handlers, Relay, Schema, exactly_once
 from weft.settings import Secret, ServiceSettings, SettingsError
@@ -53,7 +54,8 @@ def messages(
     if own:
         kind = (*topology.commands, *handlers.kinds)[0]
         effect(POISON_MESSAGES, poisoning(publisher, own[0], kind.message_type))
-    return broker, [broker, Relay(db, publisher), *consumers]
+    relay = Relay(db, PackingPublisher(publisher, fanouts) if fanouts else publisher)
+    return broker, [broker, relay, *consumers]
 
 
 def _given(settings: ServiceSettings, name: str) -> Secret:

@@ -12,7 +12,7 @@ from services.reports.channel import UPDATES, Update, shown
 from weft.errors import Unavailable
 from weft.http import WebSocket, text_frame
 from weft.messaging.backoff import Backoff
-from weft.messaging.fanout import News
+from weft.messaging.packing import News
 from weft.postgres import Database
 from weft.telemetry import counter, get_logger, record
 

@@ -1,8 +1,8 @@
 """Hearing what is told to every instance: lossy on purpose, for news that can be read elsewhere."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 from aiormq.abc import AbstractConnection, DeliveredMessage
@@ -12,6 +12,7 @@ from weft.errors import Unavailable
 from weft.ids import uuid7
 from weft.messaging.backoff import Backoff
 from weft.messaging.broker import Broker
+from weft.messaging.packing import News, unpacked
 from weft.messaging.talk import LOST, talk, why
 from weft.telemetry import get_logger
 
@@ -19,14 +20,6 @@ MAX_LENGTH: Final = 10_000
 """Messages that wait for a slow instance; of more, the oldest are gone."""
 
 log = get_logger(__name__)
-
-
-class News(msgspec.Struct, frozen=True):
-    """A message as it was told to every instance."""
-
-    id: str
-    body: bytes
-    headers: Mapping[str, Any]
 
 
 class Fanout:
@@ -114,7 +107,15 @@ class Fanout:
 
     async def _deliver(self, message: DeliveredMessage) -> None:
         properties = message.header.properties
-        news = News(properties.message_id or "", message.body, properties.headers or {})
+        body = msgspec.Raw(message.body)
+        whole = News(properties.message_id or "", body, properties.headers or {})
+        try:
+            for news in unpacked(properties.message_type, whole):
+                self._hear_one(news)
+        except msgspec.DecodeError as error:
+            log.exception("messages to every instance were not understood", error)
+
+    def _hear_one(self, news: News) -> None:
         try:
             self._heard(news)
         except Exception as error:

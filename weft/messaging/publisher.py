@@ -16,6 +16,7 @@ from weft.messaging.message import Outgoing
 from weft.messaging.talk import LOST, talk, why
 from weft.messaging.wire import publish_frames
 from weft.telemetry import record
+from weft.telemetry.calls import MessagingCall
 
 IN_FLIGHT = 512
 """Messages that may wait for their confirm at one time."""
@@ -111,15 +112,7 @@ class Publisher:
         call = None
         headers = message.headers
         if traced:
-            call = record.send(
-                exchange=message.exchange,
-                routing_key=message.routing_key,
-                message_type=message.type,
-                message_id=message.id,
-                body_bytes=len(message.body),
-                conversation=message.correlation_id,
-                parent={k: v for k, v in headers.items() if isinstance(v, str)},
-            )
+            call = sending(message)
             headers = {**headers, **call.carrier}
         frames = publish_frames(
             message,
@@ -166,6 +159,19 @@ class Publisher:
 
     def _unavailable(self, reason: str) -> Unavailable:
         return Unavailable(self._broker.name, reason)
+
+
+def sending(message: Outgoing) -> MessagingCall:
+    """Begin the send span of `message`, child of the trace context in its headers."""
+    return record.send(
+        exchange=message.exchange,
+        routing_key=message.routing_key,
+        message_type=message.type,
+        message_id=message.id,
+        body_bytes=len(message.body),
+        conversation=message.correlation_id,
+        parent={k: v for k, v in message.headers.items() if isinstance(v, str)},
+    )
 
 
 def _sendable(channel: Channel, messages: Sequence[Outgoing]) -> Sequence[Outgoing]:

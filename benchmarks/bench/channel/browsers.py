@@ -15,6 +15,7 @@ from benchmarks.bench.subject import Meter, Place, working
 from services.reports.channel import UPDATES, Update
 from weft.ids import uuid7
 from weft.messaging import Outgoing, Publisher, ServiceTopology
+from weft.messaging.packing import PackingPublisher
 
 _AT_ONCE: Final = 100
 _PAUSE: Final = 0.5
@@ -93,7 +94,7 @@ class Browsers:
         if self._left == 0:
             self._all.set()
 
-    async def burst(self, publisher: Publisher, number: int) -> float:
+    async def burst(self, publisher: PackingPublisher, number: int) -> float:
         """Tell every user something; return the seconds until all have heard it."""
         messages = [_update(user, number) for user in range(SOCKETS)]
         self._left = SOCKETS
@@ -123,7 +124,7 @@ async def browsers(place: Place, meter: Meter) -> AsyncIterator[None]:
         opened += several
     topology = ServiceTopology(service="reports", fanouts=[UPDATES])
     async with chassis.broker(Place(broker=broker_url), topology) as broker:
-        publisher = Publisher(broker)
+        publisher = PackingPublisher(Publisher(broker), topology.fanouts)
 
         async def tell() -> None:
             number = 0

@@ -14,6 +14,7 @@ from services.reports.channel import UPDATES, Channel
 from services.reports.channel_hub import Hub
 from weft.http import Authenticator, HttpServer, TokenSigner, new_private_key
 from weft.messaging import Broker, Fanout, Publisher, ServiceTopology
+from weft.messaging.packing import PackingPublisher
 from weft.postgres import Database, Outbox, Relay
 from weft.webhooks import Webhooks
 
@@ -51,7 +52,7 @@ class Replica:
     def __init__(self, database_url: str, broker_url: str, keys: Keys) -> None:
         self.db = Database(database_url, schema=SCHEMA, pool_size=5)
         self.broker = Broker(broker_url, ServiceTopology(service="reports", fanouts=[UPDATES]))
-        self.relay = Relay(self.db, Publisher(self.broker))
+        self.relay = Relay(self.db, PackingPublisher(Publisher(self.broker), [UPDATES]))
         self.channel = Channel(Outbox(self.db), Webhooks(self.db))
         self.hub = Hub(self.db, per_user=PER_USER, most=50)
         self.fanout = self.new_fanout()
