@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stack.backends.connect import Backends
-from stack.backends.prometheus import Line
+from stack.backends.prometheus import Line, Sample
 from weft.backends.logql import quote
 from weft.telemetry.instruments import ALL, Instrument
 
@@ -21,6 +21,8 @@ MARGIN = 1.0
 
 BEFORE = 60.0
 """Seconds before the time in question in which a series' last sample before it is looked for."""
+
+OWN = "weft_accounting_measurements_total"
 
 OUTCOMES = ("started", "sent", "dropped")
 
@@ -104,8 +106,13 @@ async def records(backends: Backends, since: float, until: float) -> list[Record
 
 
 async def measurements(backends: Backends, until: float) -> list[Measurements]:
-    """Return what every living instance had measured by `until`, and what Prometheus has by now."""
-    own = await backends.prometheus.query("weft_accounting_measurements_total", at=until)
+    """Return what every living instance had measured by `until`, and what Prometheus has by now.
+
+    Where the last look before `until` was at a process that has been restarted since, its count is
+    larger than the present one, which counts then.
+    """
+    own = await backends.prometheus.query(OWN, at=until)
+    now = {_whose(sample): sample.value for sample in await backends.prometheus.query(OWN)}
     stored = {
         each.name: {
             sample.labels.get("service_instance_id", ""): round(sample.value)
@@ -117,12 +124,15 @@ async def measurements(backends: Backends, until: float) -> list[Measurements]:
     }
     rows = []
     for sample in own:
-        instance, metric = sample.labels["service_instance_id"], sample.labels["metric"]
+        instance, metric = _whose(sample)
+        counted = round(min(sample.value, now.get((instance, metric), sample.value)))
         there = stored.get(metric, {}).get(instance, 0)
-        rows.append(
-            Measurements(instance=instance, metric=metric, own=round(sample.value), stored=there)
-        )
+        rows.append(Measurements(instance=instance, metric=metric, own=counted, stored=there))
     return sorted(rows, key=lambda row: (row.instance, row.metric))
+
+
+def _whose(sample: Sample) -> tuple[str, str]:
+    return sample.labels["service_instance_id"], sample.labels["metric"]
 
 
 def series(instrument: Instrument) -> str:
