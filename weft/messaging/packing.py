@@ -12,7 +12,7 @@ from weft.messaging.message import Outgoing
 from weft.messaging.publisher import Publisher, sending
 from weft.messaging.wire import type_name
 
-PACK: Final = "weft.pack"
+PACK: Final = "pack"
 VERSION: Final = 1
 MOST: Final = 64
 """Messages in one, at most."""

@@ -107,7 +107,7 @@ async def test_what_no_instance_can_read_is_told_and_the_next_is_heard(connect: 
     broker = await connect(fanouts=[NEWS])
     heard, fanout = await heard_by(broker)
     publisher = Publisher(broker)
-    broken = msgspec.structs.replace(news(1), type="weft.pack", body=b'[{"id": 7}]')
+    broken = msgspec.structs.replace(news(1), type="pack", body=b'[{"id": 7}]')
     await publisher.publish(broken)
     await publisher.publish(news(2))
     await until(lambda: heard)
