@@ -7,10 +7,37 @@ from typing import Final
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from grafana.alerts import alerts
+from grafana.hosts import hosts
+from grafana.messaging import messaging
+from grafana.order import order
+from grafana.orders import orders
 from grafana.overview import overview
+from grafana.postgresql import postgresql
+from grafana.rabbitmq import rabbitmq
+from grafana.reports import reports
+from grafana.runbooks import runbooks
+from grafana.service import service
+from grafana.telemetry import telemetry
 
 FOLDER: Final = Path(__file__).with_name("dashboards")
-DASHBOARDS: Final[dict[str, Callable[[], Dashboard]]] = {"overview.json": overview}
+_MADE: Final = (
+    overview,
+    service,
+    orders,
+    order,
+    messaging,
+    reports,
+    postgresql,
+    rabbitmq,
+    telemetry,
+    alerts,
+    runbooks,
+    hosts,
+)
+DASHBOARDS: Final[dict[str, Callable[[], Dashboard]]] = {
+    f"{make.__name__}.json": make for make in _MADE
+}
 
 
 def rendered(make: Callable[[], Dashboard]) -> str:

@@ -3,79 +3,79 @@
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, VariableRefresh
+from grafana_foundation_sdk.models.dashboard import VariableOption
 
-from grafana.kit import (
-    PROMETHEUS,
+from grafana.kit.board import FIRING, board, of_label, services, to
+from grafana.kit.panels import (
     AnyPanel,
-    JaegerSearch,
-    Targets,
     graph,
+    grid,
     lines,
     log_counts,
+    node_graph,
     number,
-    promql,
     traces,
 )
+from grafana.kit.queries import (
+    FAILED,
+    NO_PROBES,
+    QUANTILES,
+    WINDOW,
+    Targets,
+    dependencies,
+    found,
+    promql,
+    quantile,
+    quantiles,
+    rate,
+    rows,
+    several,
+    share,
+)
 
-WINDOW: Final = "[$__rate_interval]"
-SERVED: Final = 'service_name=~"$service", http_route!~"/healthz|/readyz|/metrics"'
 HANDLED: Final = 'service_name=~"$service"'
+SERVED: Final = f"{HANDLED}, {NO_PROBES}"
+DOOR: Final = 'service_name="gateway", http_route=~"/v1/.*"'
 LINES: Final = 'service_namespace="weft", service_name=~"$service"'
-QUANTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+HTTP: Final = "http_server_request_duration_seconds"
+TO_SERVICE: Final = {"The service": to("service", service=of_label("service_name"))}
 
 
 def overview() -> dashboard.Dashboard:
     """Return the dashboard, not yet built."""
-    made = (
-        dashboard.Dashboard("Weft overview")
-        .uid("weft-overview")
-        .tags(["weft"])
-        .description("Rate, errors and latency of every service, and what becomes of orders.")
-        .time("now-15m", "now")
-        .refresh("10s")
-        .tooltip(DashboardCursorSync.CROSSHAIR)
-        .with_variable(_services())
+    return board(
+        "overview",
+        "overview",
+        "Rate, errors and latency of every service, objectives, and what becomes of orders.",
+        {
+            "Now": _now(),
+            "Objectives": _objectives(),
+            "Requests": _requests(),
+            "Compared": _compared(),
+            "Messages": _messages(),
+            "Orders": _orders(),
+            "Inside": _inside(),
+            "Who calls whom": [
+                node_graph(
+                    "Service map",
+                    dependencies(),
+                    width=24,
+                    about="Services, and how often one calls another, as Jaeger counts in traces.",
+                )
+            ],
+            "Log lines and traces": _said(),
+        },
+        services(several=True),
+        _before(),
     )
-    rooms = {
-        "Now": _now(),
-        "Requests": _requests(),
-        "Messages": _messages(),
-        "Orders": _orders(),
-        "Inside": _inside(),
-        "Log lines and traces": _said(),
-    }
-    for title, panels in rooms.items():
-        made.with_row(dashboard.Row(title))
-        for panel in panels:
-            made.with_panel(panel)
-    return made
 
 
-def _services() -> dashboard.QueryVariable:
+def _before() -> dashboard.CustomVariable:
+    """How far back to compare."""
+    usual = VariableOption(selected=True, text="1d", value="1d")
     return (
-        dashboard.QueryVariable("service")
-        .label("Service")
-        .datasource(PROMETHEUS)
-        .query("label_values(weft_event_loop_lag_seconds, service_name)")
-        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .multi(True)
-        .include_all(True)
-        .all_value(".+")
+        dashboard.CustomVariable("before").label("Compare with").values("1h,1d,7d").current(usual)
     )
-
-
-def _rate(metric: str, selector: str, by: str) -> str:
-    return f"sum by ({by}) (rate({metric}{{{selector}}}{WINDOW}))"
-
-
-def _share(failed: str, all_of_them: str) -> str:
-    """A ratio that is 0, and not absent, where nothing has failed yet."""
-    return f"({failed} or {all_of_them} * 0) / {all_of_them}"
-
-
-def _quantile(quantile: float, metric: str, selector: str, by: str) -> str:
-    return f"histogram_quantile({quantile}, {_rate(f'{metric}_bucket', selector, f'le, {by}')})"
 
 
 def _by_service(expr: str) -> Targets:
@@ -83,17 +83,8 @@ def _by_service(expr: str) -> Targets:
 
 
 def _now() -> list[AnyPanel]:
-    door = 'service_name="gateway", http_route=~"/v1/.*"'
-    served = f"sum(rate(http_server_request_duration_seconds_count{{{door}}}{WINDOW}))"
-    failed = (
-        "sum(rate(http_server_request_duration_seconds_count"
-        f'{{{door}, http_response_status_code=~"5.."}}{WINDOW}))'
-    )
-    slow = (
-        "histogram_quantile(0.95, sum by (le) "
-        f"(rate(http_server_request_duration_seconds_bucket{{{door}}}{WINDOW})))"
-    )
-    done = f"sum(rate(weft_orders_total{WINDOW}))"
+    served = rate(f"{HTTP}_count", DOOR)
+    failed = rate(f"{HTTP}_count", f"{DOOR}, {FAILED}")
     return [
         number(
             "Requests at the gateway",
@@ -101,34 +92,39 @@ def _now() -> list[AnyPanel]:
             unit="reqps",
             width=4,
             about="Requests to the public API a second.",
+            links={"The gateway": to("service", service="gateway")},
         ),
         number(
             "Failed requests",
-            promql(_share(failed, served), "failed"),
+            promql(share(failed, served), "failed"),
             unit="percentunit",
             width=4,
             about="Share of the public API's answers that were 5xx.",
+            links={"The gateway": to("service", service="gateway")},
         ),
         number(
             "p95 at the gateway",
-            promql(slow, "p95"),
+            promql(quantile(0.95, HTTP, DOOR), "p95"),
             unit="s",
             width=4,
             about="95 of 100 requests to the public API were answered faster.",
+            links={"The gateway": to("service", service="gateway")},
         ),
         number(
             "Finished orders",
-            promql(done, "orders"),
+            promql(rate("weft_orders_total"), "orders"),
             unit="ops",
             width=4,
             about="Orders confirmed or rejected a second.",
+            links={"Orders": to("orders")},
         ),
         number(
-            "Orders in progress",
-            promql("max(weft_saga_active)", "orders"),
+            "Alerts that fire",
+            promql(f"count({FIRING}) or vector(0)", "alerts"),
             unit="short",
             width=4,
-            about="Orders accepted and not finished.",
+            about="Critical ones and warnings.",
+            links={"Alerts": to("alerts")},
         ),
         number(
             "Instances ready",
@@ -140,11 +136,37 @@ def _now() -> list[AnyPanel]:
     ]
 
 
+def _objectives() -> list[AnyPanel]:
+    spent = "last_over_time(slo:errors:ratio1d[3m]) / on (slo) slo:budget:ratio"
+    burn = "slo:errors:ratio1h / on (slo) slo:budget:ratio"
+    return [
+        graph(
+            "Missed objectives",
+            promql("slo:errors:ratio1h", "{{slo}}"),
+            unit="percentunit",
+            width=8,
+            about="Share of the last hour's requests, orders, reports and probes that were bad.",
+        ),
+        graph(
+            "Burn rate",
+            promql(burn, "{{slo}}"),
+            unit="none",
+            width=8,
+            about="How many times too fast the budget is spent; above 14.4 somebody is woken.",
+        ),
+        graph(
+            "Error budget left",
+            promql(f"clamp_min(1 - {spent}, 0)", "{{slo}}"),
+            unit="percentunit",
+            width=8,
+            about="What is left of a day's share of the budget; at zero the objective is missed.",
+        ),
+    ]
+
+
 def _requests() -> list[AnyPanel]:
-    metric = "http_server_request_duration_seconds"
-    every = _rate(f"{metric}_count", SERVED, "service_name")
-    failing = f'{SERVED}, http_response_status_code=~"5.."'
-    failed = _rate(f"{metric}_count", failing, "service_name")
+    every = rate(f"{HTTP}_count", SERVED, "service_name")
+    failed = rate(f"{HTTP}_count", f"{SERVED}, {FAILED}", "service_name")
     return [
         graph(
             "Requests",
@@ -152,102 +174,133 @@ def _requests() -> list[AnyPanel]:
             unit="reqps",
             width=12,
             about="Requests served a second, without probes.",
+            links=TO_SERVICE,
         ),
         graph(
             "Failed requests by service",
-            _by_service(_share(failed, every)),
+            _by_service(share(failed, every)),
             unit="percentunit",
             width=12,
             about="Share of requests that were answered 5xx.",
+            links=TO_SERVICE,
         ),
         *(
             graph(
                 f"Request latency {name}",
                 promql(
-                    _quantile(quantile, metric, SERVED, "service_name"),
+                    quantile(q, HTTP, SERVED, "service_name"),
                     "{{service_name}}",
                     exemplars=name == "p99",
                 ),
                 unit="s",
                 width=8,
                 about="Time to serve a request. The dots of p99 open traces.",
+                links=TO_SERVICE,
             )
-            for name, quantile in QUANTILES
+            for name, q in QUANTILES.items()
+        ),
+        _routes(
+            "Busiest routes",
+            f"topk(10, {rate(f'{HTTP}_count', SERVED, 'service_name, http_route')})",
+            unit="reqps",
+            about="The ten routes with the most requests a second.",
+        ),
+        _routes(
+            "Slowest routes",
+            f"topk(10, {quantile(0.95, HTTP, SERVED, 'service_name, http_route')} > 0)",
+            unit="s",
+            about="The ten routes with the highest p95.",
         ),
     ]
 
 
+def _routes(title: str, expr: str, *, unit: str, about: str) -> AnyPanel:
+    links = {"service_name": {"The service": to("service", service="${__value.raw}")}}
+    return grid(title, rows(expr), unit=unit, width=12, about=about, links=links)
+
+
+def _compared() -> list[AnyPanel]:
+    """The same figure now and then, one beside the other."""
+    figures = {
+        "Requests, now and before": (f"{HTTP}_count", DOOR, "reqps", "Requests to the public API"),
+        "Orders, now and before": ("weft_orders_total", "", "ops", "Finished orders"),
+        "Messages, now and before": ("weft_consumer_messages_total", "", "ops", "Messages handled"),
+    }
+    return [
+        graph(
+            title,
+            several(
+                {
+                    "now": rate(metric, selector),
+                    "before": _back_then(metric, selector),
+                }
+            ),
+            unit=unit,
+            width=8,
+            about=f"{what} a second, and as many an hour, a day or a week before.",
+        )
+        for title, (metric, selector, unit, what) in figures.items()
+    ]
+
+
+def _back_then(metric: str, selector: str) -> str:
+    return f"sum(rate({metric}{{{selector}}}{WINDOW} offset $before))"
+
+
 def _messages() -> list[AnyPanel]:
     counted = "weft_consumer_messages_total"
-    every = _rate(counted, HANDLED, "service_name")
-    failed = _rate(counted, f'{HANDLED}, outcome=~"retried|dead"', "service_name")
+    every = rate(counted, HANDLED, "service_name")
+    failed = rate(counted, f'{HANDLED}, outcome=~"retried|dead"', "service_name")
     return [
         graph(
             "Messages by queue",
-            promql(_rate(counted, HANDLED, "queue, outcome"), "{{queue}} {{outcome}}"),
+            promql(rate(counted, HANDLED, "queue, outcome"), "{{queue}} {{outcome}}"),
             unit="ops",
-            width=12,
+            width=8,
             about="Messages a second that consumers were done with.",
+            links={"Messaging": to("messaging")},
         ),
         graph(
             "Failed messages",
-            _by_service(_share(failed, every)),
+            _by_service(share(failed, every)),
             unit="percentunit",
-            width=12,
+            width=8,
             about="Share of messages that were put off or went to the dead letters.",
+            links=TO_SERVICE,
         ),
-        *(
-            graph(
-                f"Message latency {name}",
-                promql(
-                    _quantile(
-                        quantile, "messaging_process_duration_seconds", HANDLED, "service_name"
-                    ),
-                    "{{service_name}}",
-                    exemplars=name == "p99",
-                ),
-                unit="s",
-                width=8,
-                about="Time to handle a message. The dots of p99 open traces.",
-            )
-            for name, quantile in QUANTILES
+        graph(
+            "Message latency",
+            quantiles("messaging_process_duration_seconds", HANDLED),
+            unit="s",
+            width=8,
+            about="Time to handle a message. The dots open traces.",
         ),
     ]
 
 
 def _orders() -> list[AnyPanel]:
-    durations = [
-        target
-        for name, quantile in QUANTILES
-        for target in promql(
-            f"histogram_quantile({quantile}, "
-            f"sum by (le) (rate(weft_order_duration_seconds_bucket{WINDOW})))",
-            name,
-            ref=name,
-            exemplars=name == "p99",
-        )
-    ]
     return [
         graph(
             "Orders by outcome",
             promql(
-                f"sum by (outcome, reason) (rate(weft_orders_total{WINDOW}))",
+                rate("weft_orders_total", by="outcome, reason"),
                 "{{outcome}} {{reason}}",
             ),
             unit="ops",
             width=8,
             stacked=True,
             about="Orders finished a second; rejected ones with their reason.",
+            links={"Orders": to("orders")},
         ),
         graph(
             "Order duration",
-            durations,
+            quantiles("weft_order_duration_seconds"),
             unit="s",
             width=8,
             about="From an order's acceptance to its end. The dots open traces.",
         ),
         graph(
-            "Orders in progress over time",
+            "Orders in progress",
             promql("max(weft_saga_active)", "orders"),
             unit="short",
             width=8,
@@ -257,8 +310,7 @@ def _orders() -> list[AnyPanel]:
 
 
 def _inside() -> list[AnyPanel]:
-    by_service = f"max by (service_name) ({{}}{{{{{HANDLED}}}}})"
-    depth = 'sum by (queue) (rabbitmq_detailed_queue_messages{queue!~".*\\\\.retry\\\\..*"})'
+    by_service = "max by (service_name) ({}{{" + HANDLED + "}})"
     return [
         graph(
             "Event-loop lag",
@@ -266,13 +318,7 @@ def _inside() -> list[AnyPanel]:
             unit="s",
             width=8,
             about="Worst delay of a callback that was due.",
-        ),
-        graph(
-            "Relay lag",
-            _by_service(by_service.format("weft_relay_lag_events")),
-            unit="short",
-            width=8,
-            about="Rows in each outbox that wait for the broker.",
+            links=TO_SERVICE,
         ),
         graph(
             "Relay lag in time",
@@ -280,29 +326,15 @@ def _inside() -> list[AnyPanel]:
             unit="s",
             width=8,
             about="Age of the oldest row in each outbox.",
-        ),
-        graph(
-            "Messages in hand",
-            promql(
-                f"sum by (service_name, queue) (weft_consumer_in_flight{{{HANDLED}}})", "{{queue}}"
-            ),
-            unit="short",
-            width=8,
-            about="Messages in the hands of each queue's consumers.",
-        ),
-        graph(
-            "Messages in queues",
-            promql(depth, "{{queue}}"),
-            unit="short",
-            width=8,
-            about="Depth of each queue, without those for retries.",
+            links={"Messaging": to("messaging")},
         ),
         graph(
             "CPU",
-            _by_service(_rate("process_cpu_time_seconds_total", HANDLED, "service_name")),
+            _by_service(rate("process_cpu_time_seconds_total", HANDLED, "service_name")),
             unit="suffix: cores",
             width=8,
             about="Cores that each service keeps busy, all instances together.",
+            links=TO_SERVICE,
         ),
     ]
 
@@ -327,11 +359,11 @@ def _said() -> list[AnyPanel]:
             "Recent log lines",
             f"{{{LINES}}}",
             width=14,
-            about="Open a line for its facts and for the link to its trace.",
+            about="Open a line for its facts and for the links to its trace and its order.",
         ),
         traces(
             "Recent traces",
-            JaegerSearch("gateway", operation="POST /v1/orders"),
+            found("gateway", operation="POST /v1/orders"),
             width=10,
             about="Orders placed at the gateway.",
         ),

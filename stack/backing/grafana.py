@@ -11,6 +11,8 @@ from stack.program import Program
 from stack.system import System
 
 ADMIN_PASSWORD: Final = "grafana-admin"  # noqa: S105 - the name of the secret's file
+READER_PASSWORD: Final = "postgres-orders_reader"  # noqa: S105
+"""The secret of the role that reads the views of orders, and can do nothing else."""
 _PACKAGED: Final = Path("/usr/share/grafana")
 
 
@@ -31,7 +33,7 @@ def program(system: System, found: Found) -> Program:
             "GF_SERVER_HTTP_ADDR": BIND,
             "GF_SERVER_HTTP_PORT": str(ports.of("grafana")),
             # Grafana itself reads it; the variable that ends in __FILE is its image's alone.
-            "GF_SECURITY_ADMIN_PASSWORD": f"$__file{{{system.credentials.path(ADMIN_PASSWORD)}}}",
+            "GF_SECURITY_ADMIN_PASSWORD": _file(system, ADMIN_PASSWORD),
             "GF_AUTH_ANONYMOUS_ENABLED": "true",
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
             "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
@@ -39,9 +41,15 @@ def program(system: System, found: Found) -> Program:
             "WEFT_JAEGER_URL": ports.url("jaeger"),
             "WEFT_LOKI_URL": ports.url("loki"),
             "WEFT_PROMETHEUS_URL": ports.url("prometheus"),
+            "WEFT_POSTGRES_ADDRESS": ports.address("postgres"),
+            "WEFT_ORDERS_READER_PASSWORD": _file(system, READER_PASSWORD),
         },
         probe=http_ok(f"{ports.url('grafana')}/api/health"),
     )
+
+
+def _file(system: System, secret: str) -> str:
+    return f"$__file{{{system.credentials.path(secret)}}}"
 
 
 def prepare(system: System, found: Found) -> None:

@@ -62,6 +62,7 @@ def secrets(system: System) -> dict[str, str]:
         "token-key.pem": credentials.password("token-key.pem"),
         "jwks.json": credentials.jwks_path.read_text(encoding="utf-8"),
         grafana.ADMIN_PASSWORD: credentials.password(grafana.ADMIN_PASSWORD),
+        grafana.READER_PASSWORD: credentials.password(grafana.READER_PASSWORD),
         "valkey": credentials.password("valkey"),
         "valkey-url": credentials.redis_url(),
         "valkey.conf": valkey.configuration(within, BIND, "/data"),

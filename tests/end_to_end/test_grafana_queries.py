@@ -1,275 +1,498 @@
 """Every query of Grafana's dashboards and every link between signals, asked of the real backends.
 
-Grafana's own variables are filled in as Grafana does it; no Grafana is needed.
+Grafana's own variables are filled in as Grafana does it; no Grafana is needed. All queries are
+asked at once, and again until each has given data about what it should; what it gave is then
+looked at one by one.
 """
 
-import asyncio
 import json
-import math
-import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
+import asyncpg
+import msgspec
 import pytest
 import yaml
 
 from stack.backends.connect import Backends, connect
 from stack.backends.http import BackendError
 from stack.system import System as Stack
+from tests.end_to_end.dashboards import (
+    FOLDER,
+    Answer,
+    Asker,
+    Query,
+    dashboards,
+    filled_in,
+    panels,
+    until_all,
+)
+from tests.end_to_end.outside import Door, Running, an_order
 
-FOLDER = Path("grafana")
-SCOPES = ("orders:read", "orders:write", "inventory:write")
-LOOKBACK = 600.0
-DEADLINE = 60.0
-FILLED_IN = {"$__rate_interval": "1m", "$__auto": "1m", "$service": ".+"}
+pytestmark = pytest.mark.timeout(300)
 
-EVERY = {"gateway", "orders", "inventory", "payments", "card_provider"}
-SERVE = {"gateway", "orders", "card_provider"}
+SCOPES = ("orders:read", "orders:write", "inventory:write", "reports:read", "reports:write")
+SECONDS = 150.0
+
+EVERY = {
+    *("gateway", "orders", "inventory", "payments", "reports", "report_runner"),
+    *("card_provider", "notifier", "host_agent"),
+}
+SERVE = {"gateway", "orders", "inventory", "card_provider", "reports"}
+STORE = {"orders", "inventory", "payments", "reports", "report_runner", "card_provider", "notifier"}
 HANDLE = {"orders", "inventory", "payments"}
+ORDERED = {"gateway", "orders", "inventory", "payments", "card_provider"}
 QUEUES = {"orders.events", "inventory.commands", "payments.commands"}
-
-
-class Running(Protocol):
-    environment: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a query gave: for each series or line its labels and its highest finite value."""
-
-    labels: list[dict[str, str]]
-    values: list[float]
-
-    def seen(self, label: str) -> set[str]:
-        return {one[label] for one in self.labels if label in one}
-
+BACKENDS = {"jaeger", "loki", "prometheus", "alertmanager", "otel-collector"}
+EXPORTERS = {"otlp_grpc/jaeger"}, {"otlp_http/loki"}, {"otlp_http/prometheus"}
 
 Check = Callable[[Answer], bool]
 
 
-def labelled(label: str, wanted: set[str]) -> Check:
-    return lambda answer: answer.seen(label) >= wanted
+def of(label: str, *wanted: str) -> Check:
+    """There is data about each of `wanted`."""
+    return lambda answer: answer.seen(label) >= set(wanted)
+
+
+def only(label: str, *wanted: str) -> Check:
+    """There is data, and about nothing else."""
+    return lambda answer: answer.seen(label) == set(wanted)
+
+
+def there(answer: Answer) -> bool:
+    """There is data; nothing is said about what has not happened, which may be 0."""
+    return bool(answer.values)
 
 
 def above_zero(answer: Answer) -> bool:
     return any(value > 0 for value in answer.values)
 
 
-def there(answer: Answer) -> bool:
-    return bool(answer.values)
+def every(titles: str, check: Check) -> dict[str, Check]:
+    """The same for several panels, with | between."""
+    return dict.fromkeys((title.strip() for title in titles.split("|")), check)
 
 
-def outcomes(answer: Answer) -> bool:
-    return answer.seen("outcome") >= {"confirmed", "rejected"} and answer.seen("reason") >= {
-        "payment_declined"
-    }
-
-
-EXPECTED: dict[str, Check] = {
-    "Requests at the gateway": above_zero,
-    "Failed requests": there,
-    "p95 at the gateway": above_zero,
-    "Finished orders": above_zero,
-    "Orders in progress": there,
-    "Instances ready": lambda answer: any(value >= len(EVERY) for value in answer.values),
-    "Requests": labelled("service_name", SERVE),
-    "Failed requests by service": labelled("service_name", SERVE),
-    "Request latency p50": labelled("service_name", SERVE),
-    "Request latency p95": labelled("service_name", SERVE),
-    "Request latency p99": labelled("service_name", SERVE),
-    "Messages by queue": labelled("queue", QUEUES),
-    "Failed messages": labelled("service_name", HANDLE),
-    "Message latency p50": labelled("service_name", HANDLE),
-    "Message latency p95": labelled("service_name", HANDLE),
-    "Message latency p99": labelled("service_name", HANDLE),
-    "Orders by outcome": outcomes,
-    "Order duration": above_zero,
-    "Orders in progress over time": there,
-    "Event-loop lag": labelled("service_name", EVERY),
-    "Relay lag": labelled("service_name", HANDLE),
-    "Relay lag in time": labelled("service_name", HANDLE),
-    "Messages in hand": labelled("queue", QUEUES),
-    "Messages in queues": labelled("queue", QUEUES | {"orders.events.dead"}),
-    "CPU": labelled("service_name", EVERY),
-    "Log lines by service": labelled("service_name", EVERY),
-    "Log lines by severity": labelled("severity_text", {"INFO"}),
-    "Recent log lines": labelled("service_name", {"gateway", "orders"}),
-    "Recent traces": labelled("service", {"gateway", "orders", "inventory", "payments"}),
+EXPECTED: dict[str, dict[str, Check]] = {
+    "overview": {
+        **every("Requests at the gateway | p95 at the gateway | Finished orders", above_zero),
+        **every("Failed requests | Alerts that fire | Orders in progress", there),
+        "Instances ready": lambda answer: any(value >= len(EVERY) for value in answer.values),
+        **every(
+            "Missed objectives | Burn rate | Error budget left",
+            of("slo", "gateway", "orders", "reports"),
+        ),
+        **every("Requests | Failed requests by service", of("service_name", *SERVE)),
+        **every(
+            "Request latency p50 | Request latency p95 | Request latency p99",
+            of("service_name", *SERVE),
+        ),
+        **every("Busiest routes | Slowest routes", of("http_route", "/v1/orders")),
+        **every("Requests, now and before | Orders, now and before", above_zero),
+        "Messages, now and before": above_zero,
+        "Messages by queue": of("queue", *QUEUES),
+        "Failed messages": of("service_name", *HANDLE),
+        **every("Message latency | Order duration", above_zero),
+        "Orders by outcome": of("outcome", "confirmed", "rejected"),
+        **every("Event-loop lag | CPU", of("service_name", *EVERY)),
+        "Relay lag in time": of("service_name", *HANDLE),
+        "Service map": of("edge", "gateway orders", "orders inventory", "payments card_provider"),
+        "Log lines by service": of("service_name", *EVERY - {"host_agent"}),
+        "Log lines by severity": of("severity_text", "INFO"),
+        "Recent log lines": of("service_name", "gateway", "orders"),
+        "Recent traces": of("service", *ORDERED),
+    },
+    "service": {
+        **every("Requests by route | Failed requests by route", of("http_route", "/v1/orders")),
+        **every("Request latency | Message latency", above_zero),
+        **every("Messages by outcome | Consumers in use", only("queue", "orders.events")),
+        **every("Calls to others | Failed calls | Call latency p95", there),
+        **every("Statements | Statement latency p95", of("db_query_summary", "BEGIN")),
+        "Connection pool": above_zero,
+        **every("CPU by instance | Memory by instance", only("service_instance_id", "orders-0")),
+        **every(
+            "Event-loop lag by instance | Tasks by instance",
+            only("service_instance_id", "orders-0"),
+        ),
+        "Garbage collections": of("cpython_gc_generation", "0", "1", "2"),
+        "Slow callbacks and threads": there,
+        "Log lines by severity": of("severity_text", "INFO"),
+        "Log lines": only("service_name", "orders"),
+        "Traces": of("service", "orders"),
+    },
+    "orders": {
+        **every("Finished orders | Confirmed orders | Order duration", above_zero),
+        **every("Active sagas | Repeated commands | Open calls of the card provider", there),
+        "Revenue today": of("currency", "EUR"),
+        "Orders by outcome": of("outcome", "confirmed", "rejected"),
+        "Revenue": of("metric", "EUR"),
+        "Best sellers today": there,
+        "Stock by state": of("weft_stock_state", "reserved", "committed", "released"),
+        "Payments by state": of("weft_payment_state", "authorized", "captured", "declined"),
+        "Where time goes": of("step", "StockReserved", "PaymentAuthorized", "PaymentCaptured"),
+        "Cache hits": of("weft_cache_name", "products"),
+        "Reads for each write": above_zero,
+        "Statements for each piece of work": of("service_name", *HANDLE),
+        "Newest orders": of("status", "confirmed", "rejected"),
+    },
+    "order": {
+        "The order": only("status", "confirmed"),
+        "Events": of("type", "OrderPlaced", "PaymentCaptured", "OrderConfirmed"),
+        "Items": only("quantity", "2"),
+        "Trace": of("service", *ORDERED),
+        "Log lines": of("service_name", "gateway", "orders", "inventory", "payments"),
+    },
+    "messaging": {
+        "Messages handled": above_zero,
+        **every("Dead letters | Waiting for another attempt | Oldest message not sent", there),
+        **every("Rows in each outbox | Age of each outbox", of("service_name", *HANDLE)),
+        "Messages sent by outcome": of("service_name", *HANDLE),
+        **every("Queue depth | Wait in each queue", of("queue", *QUEUES)),
+        "Consumers of each queue": of("queue", *QUEUES),
+        "Retry queues": of("queue", "orders.events.retry.1s", "orders.events.retry.30s"),
+        "Dead letters by queue": of("queue", "orders.events.dead", "payments.commands.dead"),
+        **every("Messages by queue and outcome | Failed messages by queue", of("queue", *QUEUES)),
+        **every("Consumers in use by queue | Consumers that pause", of("queue", *QUEUES)),
+        "Handling latency p95 by queue": of("messaging_destination_name", *QUEUES),
+        "Broker operations p95": of("messaging_operation_name", "send", "ack"),
+        **every(
+            "Webhooks that wait | Age of the oldest webhook",
+            of("service_name", "reports", "report_runner"),
+        ),
+        "Lines of handled messages": of("service_name", *HANDLE),
+    },
+    "reports": {
+        **every("Reports that wait | Oldest report that waits | Workers at work", there),
+        **every("Workers | Wait for a worker | Workers wanted and there", there),
+        **every("Queue | Age of the oldest | Reports handed out again", there),
+        **every("Reports asked for and done | Skew between runners", above_zero),
+        **every(
+            "Workers at work by instance | CPU of runners",
+            only("service_instance_id", "report_runner-0"),
+        ),
+        **every("Reports by outcome | Runs by outcome", of("weft_report_outcome", "finished")),
+        "Lines of reports": of("service_name", "reports", "report_runner"),
+        "Traces of reports": of("service", "reports", "report_runner"),
+    },
+    "postgresql": {
+        **every("Statements by service | Failed statements", of("service_name", *STORE)),
+        "Statement latency p95 by service": of("service_name", *STORE),
+        **every(
+            "Statements that take the most time | Slowest statements",
+            of("db_namespace", "orders", "payments"),
+        ),
+        **every("Connections of services | Pools in use", of("service_name", *STORE)),
+        **every("Horizon | Events to be read", of("weft_projection_name", "sales")),
+        "Connections used": there,
+        "Databases": of("database", *STORE),
+    },
+    "rabbitmq": {
+        **every("Alarms | Messages in all queues | Messages delivered again", there),
+        **every("Queues | Disk left | Messages received and delivered", above_zero),
+        "Messages ready and in hand": there,
+        **every("Connections and channels | Memory of the broker", above_zero),
+        "Connections opened and closed": there,
+        **every("Disk of the broker | Erlang processes", above_zero),
+        "Lines of RabbitMQ": only("service_name", "rabbitmq"),
+    },
+    "telemetry": {
+        **every("Fullest queue | Refused by the collector | Given up by the collector", there),
+        "Dropped by services": there,
+        **every("Told by services | Waiting in services", of("service_name", *ORDERED)),
+        "Received by the collector": of("receiver", "otlp"),
+        "Sent to backends": lambda answer: answer.seen("exporter") in EXPORTERS,
+        **every(
+            "Collector queues | How full the queues are", of("exporter", *set().union(*EXPORTERS))
+        ),
+        **every("Memory of the pipeline | CPU of the pipeline", of("service_name", *BACKENDS)),
+        **every("Log lines stored | Samples stored | Series", above_zero),
+        "Lines of the pipeline": of("service_name", "otel-collector"),
+    },
+    "alerts": {
+        **every("Critical | Warnings | Waiting to fire | Silence of the watchdog", there),
+        "Firing alerts": of("alertname", "Watchdog"),
+        "History": of("alertname", "Watchdog"),
+        **every("Notifications of Alertmanager | Messages into the inbox", there),
+        "Deliveries to people": there,
+        "Lines of the notifier": only("service_name", "notifier"),
+    },
+    "hosts": {
+        **every("Processors busy | Memory in use | Fullest file system | Up since", above_zero),
+        "Processor time by mode": of("cpu_mode", "user", "system"),
+        "Memory by state": of("system_memory_state", "used", "free"),
+        "Disk traffic": of("disk_io_direction", "read", "write"),
+        "Disk operations": of("disk_io_direction", "read", "write"),
+        "File systems": of("service_instance_id", "host_agent-0"),
+        **every(
+            "Network traffic | Network errors",
+            of("network_io_direction", "receive", "transmit"),
+        ),
+    },
 }
-"""What each panel's data must be about, by its title."""
+"""What each panel's data must be about, by dashboard and title."""
+
+BY_THE_GATEWAY = {"Calls to others", "Failed calls", "Call latency p95"}
+"""Of the dashboard of one service: orders calls nobody while it knows all products."""
+
+PANELS = panels()
+DOTS = [query for query in PANELS if query.target.get("exemplar")]
 
 
-def targets() -> list[tuple[str, dict[str, Any]]]:
-    found = []
-    for file in sorted((FOLDER / "dashboards").glob("*.json")):
-        for panel in json.loads(file.read_text(encoding="utf-8"))["panels"]:
-            found += [(panel["title"], target) for target in panel.get("targets", [])]
-    return found
+class World(msgspec.Struct):
+    """What the test has caused, and what every query gave in the end or what was wrong with it."""
+
+    order_id: str
+    trace_id: str
+    answers: dict[int, Answer] = {}
+    wrong: dict[str, str] = {}
 
 
-TARGETS = targets()
+_world: list[World] = []
+
+
+@asynccontextmanager
+async def asking(system: Running) -> AsyncIterator[tuple[Backends, Asker]]:
+    stack = Stack.load(system.environment)
+    url = stack.credentials.database_url("orders_reader", "orders")
+    async with (
+        connect(stack, connections=24) as backends,
+        asyncpg.create_pool(url, min_size=0, max_size=4) as database,
+    ):
+        yield backends, Asker(backends, database)
 
 
 @pytest.fixture
 async def backends(system: Running) -> AsyncIterator[Backends]:
-    async with connect(Stack.load(system.environment)) as clients:
+    async with asking(system) as (clients, _):
         yield clients
 
 
-@pytest.fixture(autouse=True)
-async def trace_id(backends: Backends) -> str:
-    """Orders of this moment, one of them declined; the trace of a confirmed one."""
-    gateway = backends.gateway("grafana-queries", SCOPES)
-    name = "GRAFANA-1"
-    product = {"name": "test", "price": {"amount": "1.00", "currency": "EUR"}, "stock": 1000}
-    put = await gateway.call("PUT", f"/v1/products/{name}", headers=gateway._headers, json=product)
-    assert put.status in (200, 201), put.body
-    placed = [await gateway.place(name, 1, token) for token in ("tok_declined", "tok_ok")]
+@pytest.fixture
+async def ask(system: Running) -> AsyncIterator[Asker]:
+    async with asking(system) as (_, asker):
+        yield asker
+
+
+@pytest.fixture
+async def world(caller: Callable[..., Door], ask: Asker) -> World:
+    """Ask everything, once for all tests."""
+    if not _world:
+        made = await happenings(caller("grafana-queries", SCOPES))
+        wrong = {str(number): partial(looked, ask, made, number) for number in range(len(PANELS))}
+        made.wrong = await until_all(wrong, SECONDS)
+        _world.append(made)
+    return _world[0]
+
+
+async def happenings(door: Door) -> World:
+    """Something for every panel: an order confirmed, two that are not, a report, reads."""
+    sku = await door.product(stock=500)
+    declined, confirmed = an_order(sku, 1, "tok_declined"), an_order(sku, 2)
+    placed = [await door.place(body) for body in (declined, an_order(sku, 1000), confirmed)]
     for one in placed:
-        async for order in gateway.follow(one.order_id):
-            last = order
-    assert last.status == "confirmed"
-    return placed[-1].trace_id
+        await door.finished(one.json["order_id"])
+    for _ in range(3):
+        await door.numbers(sku)
+    today = datetime.now(UTC).date()
+    body = {"kind": "sales", "from": str(today), "to": str(today + timedelta(days=1))}
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    report = await door.ask("POST", "/v1/reports", body | {"format": "csv"}, headers)
+    assert report.status == 202, report.body
+    return World(placed[-1].json["order_id"], placed[-1].headers["x-trace-id"])
 
 
-def filled_in(expression: str) -> str:
-    for variable, value in FILLED_IN.items():
-        expression = expression.replace(variable, value)
-    assert "$" not in expression, f"a variable that is not filled in: {expression}"
-    return expression
+def variables(world: World, query: Query) -> dict[str, str]:
+    """The choices on a dashboard: an order of ours, one service of those that have data."""
+    one = {"order": world.order_id, "trace": world.trace_id, "host": ".+"}
+    if query.dashboard != "service":
+        return {"service": ".+", **one}
+    return {"service": "gateway" if query.title in BY_THE_GATEWAY else "orders", **one}
 
 
-async def ask_prometheus(backends: Backends, target: dict[str, Any]) -> Answer:
-    now = time.time()
-    params = {
-        "query": filled_in(target["expr"]),
-        "start": f"{now - LOOKBACK:.3f}",
-        "end": f"{now:.3f}",
-        "step": "5",
-    }
-    body = await backends.prometheus.get("/api/v1/query_range", dict, params=params)
-    highest = {}
-    for number, series in enumerate(body["data"]["result"]):
-        finite = [float(value) for _, value in series["values"] if math.isfinite(float(value))]
-        if finite:
-            highest[number] = (series["metric"], max(finite))
-    return Answer(
-        [labels for labels, _ in highest.values()], [value for _, value in highest.values()]
-    )
+async def looked(ask: Asker, world: World, number: int) -> str:
+    """Ask one query, keep its answer; return what is wrong with it."""
+    query = PANELS[number]
+    try:
+        answer = await ask(query.source, query.target, variables(world, query))
+    except (BackendError, asyncpg.PostgresError) as error:
+        return str(error)
+    world.answers[number] = answer
+    return "" if EXPECTED[query.dashboard][query.title](answer) else str(answer)[:2000]
 
 
-async def ask_loki(backends: Backends, target: dict[str, Any]) -> Answer:
-    now = time.time()
-    params = {
-        "query": filled_in(target["expr"]),
-        "start": str(int((now - LOOKBACK) * 1e9)),
-        "end": str(int((now + 1) * 1e9)),
-        "limit": str(target.get("maxLines", 1000)),
-    }
-    body = await backends.loki.get("/loki/api/v1/query_range", dict, params=params)
-    result = body["data"]["result"]
-    return Answer([one.get("metric") or one["stream"] for one in result], [1.0 for one in result])
+async def until(asked: Callable[[], Any], what: str) -> None:
+    async def wrong() -> str:
+        try:
+            return "" if await asked() else "not so"
+        except BackendError as error:
+            return str(error)
 
-
-async def ask_jaeger(backends: Backends, target: dict[str, Any]) -> Answer:
-    assert target["queryType"] == "search"
-    now = time.time()
-    params = {
-        "service": target["service"],
-        "operation": target["operation"],
-        "limit": str(target["limit"]),
-        "start": str(int((now - LOOKBACK) * 1e6)),
-        "end": str(int((now + 1) * 1e6)),
-    }
-    body = await backends.jaeger.get("/api/traces", dict, params=params)
-    processes = [process for trace in body["data"] for process in trace["processes"].values()]
-    return Answer([{"service": one["serviceName"]} for one in processes], [1.0 for _ in processes])
-
-
-ASK = {"prometheus": ask_prometheus, "loki": ask_loki, "jaeger": ask_jaeger}
+    left = await until_all({what: wrong}, SECONDS)
+    assert not left
 
 
 def test_every_panel_has_an_expectation_and_every_expectation_a_panel() -> None:
-    assert {title for title, _ in TARGETS} == set(EXPECTED)
+    asked: dict[str, set[str]] = {}
+    for query in PANELS:
+        asked.setdefault(query.dashboard, set()).add(query.title)
+    assert asked == {name: set(titles) for name, titles in EXPECTED.items()}
 
 
 @pytest.mark.parametrize(
-    ("title", "target"), TARGETS, ids=[f"{title} {target['refId']}" for title, target in TARGETS]
+    "number", range(len(PANELS)), ids=[f"{one.name} {one.target['refId']}" for one in PANELS]
 )
-async def test_a_panels_query_gives_data_about_the_right_services(
-    backends: Backends, title: str, target: dict[str, Any]
+async def test_a_panels_query_gives_data_about_what_it_says(world: World, number: int) -> None:
+    assert not world.wrong.get(str(number))
+
+
+async def test_every_variable_offers_what_its_panels_have(ask: Asker, world: World) -> None:
+    offered = {}
+    for name, board in dashboards().items():
+        for one in board.get("templating", {}).get("list", []):
+            if one["type"] == "query":
+                offered[name, one["name"]] = await values(ask, world, one)
+    assert offered["service", "service"] >= EVERY
+    assert offered["overview", "service"] == offered["service", "service"]
+    assert offered["hosts", "host"] == {"host_agent-0"}
+    assert world.order_id in offered["order", "order"]
+    assert offered["order", "trace"] == {world.trace_id}
+
+
+async def values(ask: Asker, world: World, variable: dict[str, Any]) -> set[str]:
+    query = variable["query"]
+    if not query.startswith("label_values("):
+        answer = await ask("orders", query, {"order": world.order_id})
+        return {value for row in answer.labels for value in row.values()}
+    metric, label = query.removeprefix("label_values(").removesuffix(")").split(", ")
+    return (await ask("prometheus", {"expr": metric}, {})).seen(label)
+
+
+async def test_a_click_on_a_line_leads_to_a_service_that_there_is(world: World) -> None:
+    """Addresses have the label's value in them, and the dashboard of a service knows it."""
+    led = 0
+    for number, query in enumerate(PANELS):
+        panel = next(
+            one
+            for one in dashboards()[query.dashboard]["panels"]
+            if one["title"] == query.title and one.get("targets")
+        )
+        if "__field.labels.service_name" in json.dumps(panel):
+            assert world.answers[number].seen("service_name") <= EVERY | {"traffic", "web"}
+            assert world.answers[number].seen("service_name"), query.name
+            led += 1
+    assert led
+
+
+async def test_changes_are_marked_on_the_dashboards(ask: Asker) -> None:
+    changes, alerts = dashboards()["overview"]["annotations"]["list"]
+
+    async def started() -> bool:
+        day = {"expr": f"sum by (event_name) (count_over_time({changes['expr']} [24h]))"}
+        return "weft.change.start" in (await ask("loki", day, {})).seen("event_name")
+
+    await until(started, "a start as a change")
+    await ask("prometheus", alerts, {})
+
+
+async def test_the_dots_on_graphs_lead_to_traces_that_jaeger_has(
+    backends: Backends, world: World
 ) -> None:
-    check = EXPECTED[title]
-    end = time.monotonic() + DEADLINE
-    answer: Answer | BackendError = Answer([], [])
-    while time.monotonic() < end:
-        try:
-            answer = await ASK[target["datasource"]["uid"]](backends, target)
-        except BackendError as error:
-            answer = error
-        else:
-            if check(answer):
-                return
-        await asyncio.sleep(1)
-    pytest.fail(f"{title}: {answer}")
+    async def known(query: Query) -> str:
+        expression = filled_in(query.target["expr"], variables(world, query))
+        found = await backends.prometheus.exemplars(expression)
+        stored = [await backends.jaeger.trace(one.trace_id) for one in found[:5]]
+        return "" if any(stored) else f"{len(found)} dots, and none is a trace"
+
+    asked = {f"{query.name} {query.target['refId']}": partial(known, query) for query in DOTS}
+    assert asked
+    assert not await until_all(asked, SECONDS)
 
 
-@pytest.mark.parametrize(
-    ("title", "target"),
-    [(title, target) for title, target in TARGETS if target.get("exemplar")],
-    ids=[title for title, target in TARGETS if target.get("exemplar")],
-)
-async def test_the_dots_on_a_graph_lead_to_traces_that_jaeger_has(
-    backends: Backends, title: str, target: dict[str, Any]
-) -> None:
-    async def known() -> bool:
-        found = await backends.prometheus.exemplars(filled_in(target["expr"]))
-        return any([await backends.jaeger.trace(one.trace_id) for one in found[:5]])
-
-    await until(known, f"an exemplar of {title}")
-
-
-async def test_a_trace_leads_to_the_lines_of_every_service_in_it(
-    backends: Backends, trace_id: str
-) -> None:
-    query = link("jaeger")["tracesToLogsV2"]["query"]
-    expression = query.replace("$${__trace.traceId}", trace_id)
+async def test_a_trace_leads_to_the_lines_of_every_service_in_it(ask: Asker, world: World) -> None:
+    query = source("jaeger")["jsonData"]["tracesToLogsV2"]["query"]
+    expression = query.replace("$${__trace.traceId}", world.trace_id)
 
     async def said() -> bool:
-        answer = await ask_loki(backends, {"expr": expression})
-        return answer.seen("service_name") >= EVERY - {"card_provider"}
+        answer = await ask("loki", {"expr": expression}, {})
+        return answer.seen("service_name") >= ORDERED - {"card_provider"}
 
-    await until(said, f"lines of trace {trace_id}")
+    await until(said, f"lines of trace {world.trace_id}")
 
 
-async def test_a_line_leads_to_its_trace(backends: Backends, trace_id: str) -> None:
-    [derived] = link("loki")["derivedFields"]
+async def test_a_line_leads_to_its_trace_its_order_and_its_service(
+    backends: Backends, ask: Asker, world: World
+) -> None:
+    fields = {one["name"]: one for one in source("loki")["jsonData"]["derivedFields"]}
+    expression = f'{{service_name="orders"}} | trace_id="{world.trace_id}"'
 
     async def same() -> bool:
-        target = {"expr": f'{{service_name="gateway"}} | trace_id="{trace_id}"'}
-        answer = await ask_loki(backends, target)
-        ids = answer.seen(derived["matcherRegex"])
-        return ids == {trace_id} and await backends.jaeger.trace(ids.pop()) is not None
+        answer = await ask("loki", {"expr": expression}, {})
+        found = {name: answer.seen(one["matcherRegex"]) for name, one in fields.items()}
+        return found == {
+            "Trace": {world.trace_id},
+            "Order": {world.order_id},
+            "Metrics": {"orders"},
+        }
 
-    await until(same, f"a line with trace id {trace_id}")
+    await until(same, f"a line with trace id {world.trace_id}")
+    assert await backends.jaeger.trace(world.trace_id) is not None
 
 
-def link(uid: str) -> dict[str, Any]:
+async def test_a_span_leads_to_the_metrics_of_its_service(ask: Asker) -> None:
+    told = source("jaeger")["jsonData"]["tracesToMetrics"]
+    tags = ", ".join(f'{one["value"]}="orders"' for one in told["tags"])
+    for query in told["queries"]:
+        expression = query["query"].replace("$$__tags", tags)
+
+        async def known(expr: str = expression) -> bool:
+            return above_zero(await ask("prometheus", {"expr": expr}, {}))
+
+        await until(known, query["name"])
+
+
+async def test_a_span_leads_to_the_events_of_its_order_and_a_row_to_trace_and_lines(
+    ask: Asker, world: World
+) -> None:
+    chosen = {
+        "order": world.order_id,
+        "trace_id": world.trace_id,
+        "serviceName": "orders",
+    }
+    expected = {
+        ("jaeger", "orders"): of("type", "OrderPlaced", "OrderConfirmed"),
+        ("jaeger", "loki"): only("service_name", "orders"),
+        ("orders", "jaeger"): of("service", *ORDERED),
+        ("orders", "loki"): of("service_name", "gateway", "orders"),
+    }
+    links = {
+        (uid, one["targetUID"]): one["config"]["target"]
+        for uid in ("jaeger", "orders")
+        for one in source(uid)["correlations"]
+    }
+    assert set(links) == set(expected)
+    for (_, to), target in links.items():
+        asked = json.loads(_chosen(json.dumps(target), chosen))
+        check = expected[_, to]
+
+        async def known(to: str = to, asked: Any = asked, check: Check = check) -> bool:
+            return check(await ask(to, asked, {}))
+
+        await until(known, f"from {_} to {to}")
+
+
+def _chosen(text: str, values: Mapping[str, str]) -> str:
+    for name, value in values.items():
+        text = text.replace(f"$${{{name}}}", value)
+    return text
+
+
+def source(uid: str) -> dict[str, Any]:
     text = (FOLDER / "provisioning/datasources/weft.yaml").read_text(encoding="utf-8")
-    [data] = [one["jsonData"] for one in yaml.safe_load(text)["datasources"] if one["uid"] == uid]
-    found: dict[str, Any] = data
+    found: dict[str, Any] = next(
+        one for one in yaml.safe_load(text)["datasources"] if one["uid"] == uid
+    )
     return found
-
-
-async def until(ask: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        try:
-            if await ask():
-                return
-        except BackendError:
-            pass
-        await asyncio.sleep(1)
-    pytest.fail(f"not within {DEADLINE:g} s: {what}")

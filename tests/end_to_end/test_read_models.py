@@ -91,6 +91,19 @@ async def told(system: Running, *arguments: str) -> Any:
     return await asyncio.to_thread(system.weft, "projections", *arguments, seconds=SECONDS + 30)
 
 
+async def test_the_reader_sees_an_order_and_its_events_and_nothing_of_whose_it_is(
+    reader: Any, order_id: str
+) -> None:
+    order = await reader.fetchrow("SELECT * FROM read_v1.orders WHERE order_id = $1", order_id)
+    assert (order["status"], order["currency"], order["synthetic"]) == ("confirmed", "EUR", False)
+    assert "subject" not in order
+    query = "SELECT * FROM read_v1.order_events WHERE order_id = $1 ORDER BY version"
+    events = await reader.fetch(query, order_id)
+    assert [event["version"] for event in events] == [1, 2, 3, 4, 5, 6]
+    assert (events[0]["type"], events[-1]["type"]) == ("OrderPlaced", "OrderConfirmed")
+    assert set(events[0].keys()) == {"order_id", "version", "type", "at"}
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from weft.errors import Unavailable
+from weft.postgres import pool_metrics
 from weft.postgres.database import Database
 from weft.postgres.errors import MigrationError, TransactionAborted, TransactionConflict
 from weft.postgres.transaction import Opening
@@ -31,6 +32,23 @@ def schema(tmp_path: Path) -> Path:
         "CREATE TABLE books (id int PRIMARY KEY); INSERT INTO books VALUES (1);"
     )
     return tmp_path
+
+
+async def test_a_pool_tells_how_many_of_its_connections_are_used(database_url: str) -> None:
+    database = Database(database_url, pool_size=4, name="counted")
+    await database.start()
+    used, idle = (
+        (("db.client.connection.pool.name", "counted"), ("db.client.connection.state", state))
+        for state in ("used", "idle")
+    )
+    async with database.transaction() as tx:
+        await tx.fetchval("SELECT 1")
+        assert pool_metrics.connections()[used] == 1
+        assert pool_metrics.most()[used[:1]] == 4
+    assert pool_metrics.connections()[used] == 0
+    assert pool_metrics.connections()[idle] == 1
+    await database.stop()
+    assert used not in pool_metrics.connections()
 
 
 async def test_instances_that_start_together_migrate_once(database_url: str, schema: Path) -> None:

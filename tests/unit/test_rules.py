@@ -1,7 +1,9 @@
 """Every alert fires and clears in a test of promtool's, and has a page that says what to do."""
 
+import json
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,16 @@ def commands() -> set[str]:
     return names
 
 
+@cache
+def variables() -> dict[str, set[str]]:
+    """What an address may choose in each dashboard, by the dashboard's uid."""
+    files = (ROOT / "grafana" / "dashboards").glob("*.json")
+    return {
+        board["uid"]: {f"var-{one['name']}" for one in board.get("templating", {}).get("list", [])}
+        for board in (json.loads(file.read_text()) for file in files)
+    }
+
+
 def promtool() -> Path:
     """The one of the part that is installed."""
     found = parts.find("prometheus")
@@ -82,10 +94,9 @@ def test_every_alert_says_what_it_is_how_bad_and_where_to_go(name: str) -> None:
     told = rule["annotations"]
     assert told["summary"]
     assert told["description"].endswith(".")
-    assert told["dashboard"].removeprefix("/d/") in {
-        yaml.safe_load(file.read_text())["uid"]
-        for file in (ROOT / "grafana" / "dashboards").glob("*.json")
-    }
+    uid, _, chosen = told["dashboard"].removeprefix("/d/").partition("?")
+    assert uid in variables()
+    assert {one.partition("=")[0] for one in chosen.split("&") if one} <= variables()[uid]
     assert told["runbook"] == f"docs/runbooks/{name}.md"
 
 

@@ -47,9 +47,16 @@ def test_every_folder_and_variable_that_its_provisioning_names_is_given(
     provisioning = Path(environment["GF_PATHS_PROVISIONING"])
     assert provisioning == ROOT / "grafana" / "provisioning"
     named = "".join(file.read_text() for file in provisioning.rglob("*.yaml"))
-    for variable in ("DASHBOARDS", "JAEGER", "LOKI", "PROMETHEUS"):
+    for variable in ("DASHBOARDS", "JAEGER", "LOKI", "PROMETHEUS", "POSTGRES", "PASSWORD"):
         (name,) = {v for v in environment if v.startswith("WEFT_") and variable in v}
         assert f"${{{name}}}" in named
+
+
+def test_it_reads_the_views_of_orders_as_their_reader(system: System, tmp_path: Path) -> None:
+    environment = grafana.program(system, found(tmp_path)).environment
+    file = system.credentials.path("postgres-orders_reader")
+    assert environment["WEFT_ORDERS_READER_PASSWORD"] == f"$__file{{{file}}}"
+    assert environment["WEFT_POSTGRES_ADDRESS"] == "127.0.0.1:15432"
 
 
 def test_its_password_is_a_file_and_not_in_the_environment(system: System, tmp_path: Path) -> None:

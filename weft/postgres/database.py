@@ -8,6 +8,7 @@ import asyncpg
 
 from weft.errors import Unavailable
 from weft.messaging.backoff import Backoff
+from weft.postgres import pool_metrics
 from weft.postgres.address import Address
 from weft.postgres.errors import FAILURES, translate
 from weft.postgres.maintenance import Maintenance
@@ -84,6 +85,7 @@ class Database:
     async def stop(self) -> None:
         """Wait until every connection has been given back, then close them."""
         await self._maintenance.stop()
+        pool_metrics.forget(self.name)
         if self._pool is None:
             return
         try:
@@ -181,6 +183,7 @@ class Database:
             self._pool.terminate()
             self._pool = None
             raise
+        pool_metrics.watch(self.name, self._pool)
 
     def _connecting(self) -> dict[str, Any]:
         milliseconds = str(int(self._statement_timeout * 1000))
