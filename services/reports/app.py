@@ -1,13 +1,11 @@
 """The wiring of reports."""
 
-import asyncio
-import random
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta
 
-from services.reports import api, channel_api, channel_messages, channel_store, runs, webhooks_api
+from services.reports import api, channel_api, channel_messages, retention, runs, webhooks_api
 from services.reports.channel import UPDATES, Channel
 from services.reports.channel_hub import Hub
 from services.reports.queue_facts import FACTS_EVERY, QueueFacts
@@ -17,14 +15,11 @@ from weft import __version__
 from weft.artifacts import Artifacts
 from weft.http import Authenticator, Routes
 from weft.messaging import Fanout
-from weft.postgres import Database, DeadlineScanner, Handlers, Outbox
+from weft.postgres import DeadlineScanner, Handlers, Outbox
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings
 from weft.telemetry.options import TelemetryOptions
 from weft.webhooks import Webhooks, check_secret
-
-CLEAN_EVERY: Final = 600.0
-"""Seconds between two looks for what is too old to be kept."""
 
 
 class ReportsSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -42,6 +37,8 @@ class ReportsSettings(ServiceSettings, frozen=True, kw_only=True):
     """How long a runner has a report without a word."""
     report_expiry: Duration = 900.0
     """How long after its request a report is still made."""
+    report_kept: Duration = 30 * 86400.0
+    """How long after its end a report and its artifact are kept."""
     sockets_per_user: Annotated[int, Meta(ge=1)] = 20
     """WebSockets that one user may have open at this instance."""
     sockets: Annotated[int, Meta(ge=1)] = 20_000
@@ -67,22 +64,17 @@ def build(settings: ReportsSettings) -> Service:
     requests = Requests(db, channel, lease=settings.report_lease, expires_in=settings.report_expiry)
     service.add(DeadlineScanner(db, requests.handlers))
     service.background("queue facts", QueueFacts(db).run)
-    service.background("channel cleaning", lambda: _clean(db))
+    artifacts = Artifacts(settings.artifacts_url)
+    service.background("retention", lambda: retention.run(db, artifacts, kept=settings.report_kept))
     serve = Routes()
     serve.include(channel_api.routes(db, hub))
     serve.include(
         webhooks_api.routes(db, secrets_of(settings.webhook_key), private=settings.webhook_private)
     )
-    serve.include(api.routes(db, requests, Artifacts(settings.artifacts_url)))
+    serve.include(api.routes(db, requests, artifacts))
     serve.include(runs.routes(db, requests, [settings.report_webhook_secret]))
     service.serve(serve, auth=Authenticator(settings.jwks))
     return service
-
-
-async def _clean(db: Database) -> None:
-    while True:
-        await channel_store.delete_old(db)
-        await asyncio.sleep(CLEAN_EVERY * random.uniform(0.8, 1.2))
 
 
 def main() -> None:

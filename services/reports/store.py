@@ -1,5 +1,6 @@
 """The SQL of reports."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 from uuid import UUID
@@ -219,6 +220,24 @@ async def end(
         size,
     )
     return None if row is None else _report(row)
+
+
+async def ended(where: Executor, *, before: float, limit: int) -> list[tuple[UUID, str | None]]:
+    """Return id and artifact of reports that ended so many seconds ago or more, oldest first."""
+    rows = await where.fetch(
+        """
+        SELECT report_id, artifact FROM reports
+        WHERE finished_at < now() - make_interval(secs => $1) ORDER BY finished_at LIMIT $2
+        """,
+        before,
+        limit,
+    )
+    return [(row["report_id"], row["artifact"]) for row in rows]
+
+
+async def delete(where: Executor, report_ids: Sequence[UUID]) -> None:
+    """Forget reports."""
+    await where.execute("DELETE FROM reports WHERE report_id = ANY($1::uuid[])", report_ids)
 
 
 async def backlog(where: Executor) -> Backlog:

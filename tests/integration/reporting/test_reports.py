@@ -6,8 +6,11 @@ import uuid
 import polars as pl
 import pytest
 
+from services.reports.retention import forget
 from tests.integration.reporting.kit import Held, Shop, wanted
 from tests.integration.shop.kit import Running, until
+from weft.artifacts import Artifacts
+from weft.postgres import Database
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +165,29 @@ async def _published(shop: Shop) -> bool:
 
 async def _idle(shop: Shop) -> bool:
     return not await shop.rows("reports", "SELECT FROM reports WHERE finished_at IS NULL LIMIT 1")
+
+
+async def test_a_report_and_its_artifact_are_forgotten_when_they_are_too_old(
+    shop: Shop, reports: Running
+) -> None:
+    user = shop.user(reports)
+    old, young = await user.ask(days=3), await user.ask(days=3)
+    for report_id in (old, young):
+        await user.ended(report_id)
+    await shop.rows(
+        "reports",
+        "UPDATE reports SET finished_at = now() - interval '31 days' WHERE report_id = $1",
+        old,
+    )
+    [row] = await shop.rows("reports", "SELECT artifact FROM reports WHERE report_id = $1", old)
+    assert (shop.artifacts / row["artifact"]).exists()
+    database = Database(shop.urls["reports"])
+    await database.start()
+    kept = 30 * 86400.0
+    artifacts = Artifacts(shop.artifacts.as_uri())
+    assert await forget(database, artifacts, kept=kept) == 1
+    assert await forget(database, artifacts, kept=kept) == 0
+    await database.stop()
+    assert not (shop.artifacts / row["artifact"]).exists()
+    assert (await user.call("GET", f"/v1/reports/{old}"))[0] == 404
+    assert (await user.call("GET", f"/v1/reports/{young}/download"))[0] == 200
