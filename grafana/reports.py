@@ -22,6 +22,7 @@ def reports() -> Dashboard:
             "Now": _now(),
             "Waiting": _waiting(),
             "Workers": _workers(),
+            "Forecast": _forecast(),
             "Outcomes": _outcomes(),
             "Log lines and traces": _said(),
         },
@@ -143,6 +144,33 @@ def _workers() -> list[AnyPanel]:
             unit="suffix: cores",
             width=12,
             about="Cores that each runner keeps busy; threads do the arithmetic.",
+        ),
+    ]
+
+
+def _forecast() -> list[AnyPanel]:
+    measure = "{{measure}}"
+    return [
+        graph(
+            "Arrivals, measured and foretold",
+            promql("max by (measure) (weft_report_arrivals_per_second)", measure),
+            unit="ops",
+            width=8,
+            about="Reports that come in a second over the lead time, as they were and as foretold.",
+        ),
+        graph(
+            "Error of the forecast",
+            promql("max by (measure) (weft_report_forecast_error)", measure),
+            unit="none",
+            width=8,
+            about="mae: reports a second it was wrong by; mase: below 1 it beats a naive forecast.",
+        ),
+        graph(
+            "Time of a worker for a report",
+            quantiles("weft_report_run_duration_seconds"),
+            unit="s",
+            width=8,
+            about="What the number of workers is counted in. The dots open traces.",
         ),
     ]
 

@@ -103,6 +103,15 @@ FAULTS: Final = (
         does="so many messages are refused as by a full queue",
         alert="MessagesRefused",
     ),
+    Kind(
+        name="slow-reports",
+        service="report_runner",
+        unit=SECONDS,
+        usual=15,
+        most=60,
+        does="every report takes so much longer",
+        alert="ReportsSlow",
+    ),
 )
 
 

@@ -91,7 +91,7 @@ SERVICES: Final = (
         name="report_runner",
         database=True,
         broker=True,
-        secrets=("report-webhook-secret", "report-runner-token"),
+        secrets=("alerts-key", "report-webhook-secret", "report-runner-token"),
         reads=("orders_reader",),
         artifacts=True,
     ),

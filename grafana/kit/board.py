@@ -108,7 +108,8 @@ def _changes() -> Marks:
     return Marks(
         {
             "titleFormat": "{{event_name}} {{service_name}}",
-            "tagKeys": "service_name,weft_scale_service,weft_scale_instances,weft_flag_name,"
+            "tagKeys": "service_name,weft_scale_service,weft_scale_instances,weft_scale_workers,"
+            "weft_scale_reason,weft_flag_name,"
             "weft_flag_on,weft_deploy_version",
         },
         name="Changes",

@@ -1,22 +1,30 @@
 """The wiring of report_runner."""
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+import msgspec
+from msgspec import Meta
+
+from services.report_runner.api import HOOK_SCOPE, routes
 from services.report_runner.making import Maker
 from services.report_runner.messages import QUEUE, handler
 from services.report_runner.requestor import Requestor
 from services.report_runner.sales import Sales
+from services.report_runner.scaler import Scaler
+from services.report_runner.scaling import Limits
 from services.report_runner.worker import TARGET, Work
 from services.report_runner.workers import Workers
 from weft import __version__
 from weft.artifacts import Artifacts
-from weft.http import Authenticator, HttpClient, Routes
+from weft.http import Authenticator, HttpClient, SharedKey
 from weft.messaging import Broker, Consumer, ServiceTopology
 from weft.service import Service, run
-from weft.settings import Duration, Secret, ServiceSettings
+from weft.settings import Duration, Secret, ServiceSettings, SettingsError
 from weft.telemetry.options import TelemetryOptions
 from weft.webhooks import Target, Webhooks, check_secret
 
@@ -24,6 +32,7 @@ ASK_REPORTS: Final = 5.0
 """Seconds that a word with reports may take, with its repetitions."""
 METRICS_EVERY: Final = 1.0
 """Seconds between two exports: how many workers there are steers scaling."""
+USUAL: Final = Limits()
 DRAIN_SHARE: Final = 0.3
 """Of the drain, what reports in hand have to come to their end; then they are given back."""
 
@@ -44,6 +53,15 @@ class ReportRunnerSettings(ServiceSettings, frozen=True, kw_only=True):
     """Where reports are put: file:///folder or s3://bucket/prefix."""
     report_again_in: Duration = 5.0
     """How long a report waits for its next attempt when something that it needs was away."""
+    alerts_key: Secret
+    """What Alertmanager and Grafana authenticate with."""
+    report_min_workers: Annotated[int, Meta(ge=0, le=1000)] = 2
+    report_max_workers: Annotated[int, Meta(ge=1, le=1000)] = 8
+    """The bounds of all instances together: these are for two cores that the databases share."""
+    report_target_wait: Duration = USUAL.target_wait
+    """How long what waits may take to be begun: the backlog is drained within it."""
+    report_scale_down_delay: Duration = USUAL.scale_down_delay
+    """How long workers are kept that are no longer needed."""
 
 
 def build(settings: ReportRunnerSettings) -> Service:
@@ -77,8 +95,35 @@ def build(settings: ReportRunnerSettings) -> Service:
     )
     workers.listen(lambda free: consumer.resume() if free else consumer.pause())
     service.add(consumer)
-    service.serve(Routes(), auth=Authenticator(settings.jwks))
+    service.add(Scaler(db, requestor, limits(settings)))
+    key = SharedKey(
+        settings.alerts_key,
+        subject="alertmanager",
+        scopes=(HOOK_SCOPE,),
+        others=Authenticator(settings.jwks),
+    )
+    service.serve(routes(db, _now), auth=key)
     return service
+
+
+def limits(settings: ReportRunnerSettings) -> Limits:
+    """Return what bounds the number of workers. Raises SettingsError."""
+    given = {
+        "min_workers": settings.report_min_workers,
+        "max_workers": settings.report_max_workers,
+        "target_wait": settings.report_target_wait,
+        "scale_down_delay": settings.report_scale_down_delay,
+    }
+    try:
+        return msgspec.convert(given, Limits)
+    except msgspec.ValidationError as error:
+        wrong = re.search(r"\$\.(\w+)", str(error))
+        name = (wrong[1] if wrong else "min_workers").upper()
+        raise SettingsError(f"WEFT_REPORT_{name}: {error}") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def main() -> None:

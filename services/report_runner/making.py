@@ -13,6 +13,7 @@ from services.report_runner.requestor import Claim
 from services.report_runner.sales import Sales
 from weft.artifacts import Artifacts
 from weft.errors import WeftError
+from weft.flags.faults import delay
 from weft.telemetry import record
 
 MAX_BYTES: Final = 30 << 20
@@ -52,6 +53,7 @@ class Maker:
 
     async def make(self, claim: Claim, tell: Tell) -> Made:
         """Make a report. Raises CannotBeMade, Unavailable."""
+        await delay("slow-reports")
         tell("extract", 0)
         with record.internal("extract"):
             sums = await self._sales.sums(

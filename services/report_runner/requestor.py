@@ -73,12 +73,18 @@ class Requestor:
         body = {"fence": claim.fence, "why": why, "again_in": again_in, "spent": spent}
         await self._post("release", claim.report_id, body)
 
-    async def facts(self) -> Facts:
-        """Return how much there is to do, for who decides how many workers there should be."""
-        answer = await self._client.request("GET", "/runs", headers=self._headers())
+    async def facts(self, *, within: float) -> Facts:
+        """Return how much there is to do, for who decides how many workers there should be.
+
+        `within` is in seconds.
+        """
+        answer = await self._client.request("GET", "/runs", headers=self._headers(), timeout=within)
         if answer.status != _OK:
             raise Unavailable("reports", f"it answered {answer.status}")
-        return answer.json(Facts)
+        try:
+            return answer.json(Facts)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Unavailable("reports", "its answer is not understood") from None
 
     async def _post(self, verb: str, report_id: str, body: Any) -> ClientResponse | None:
         answer = await self._client.request(

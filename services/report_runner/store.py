@@ -6,7 +6,6 @@ import msgspec
 
 from weft.postgres import Executor
 
-MAX_WORKERS: Final = 1000
 _GONE: Final = 3.0
 """Seconds after which an instance that was not heard of has no share any more."""
 
@@ -40,13 +39,3 @@ async def look(where: Executor, holder: str) -> Seen:
 async def leave(where: Executor, holder: str) -> None:
     """Give up the share of `holder` at once. Raises Unavailable."""
     await where.execute("DELETE FROM instances WHERE holder = $1", holder)
-
-
-async def set_desired(where: Executor, workers: int) -> int:
-    """Let there be that many workers in all, within 0 and MAX_WORKERS; return how many that is.
-
-    Every instance acts on it within a second. Raises Unavailable.
-    """
-    bounded = max(0, min(workers, MAX_WORKERS))
-    await where.execute("UPDATE workers SET desired = $1, changed_at = now()", bounded)
-    return bounded

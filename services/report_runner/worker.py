@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from services.report_runner import decisions
 from services.report_runner.making import CannotBeMade, Made, Maker
 from services.report_runner.requestor import Claim, Lost, Requestor
 from weft.errors import Unavailable
 from weft.postgres import Database
-from weft.telemetry import counter, get_logger, record
+from weft.telemetry import counter, get_logger, histogram, record
 from weft.webhooks import Webhooks
 
 TARGET: Final = "reports"
@@ -23,6 +24,12 @@ AGAIN_IN: Final = 5.0
 """Seconds until a report is tried again whose dependency was away."""
 
 log = get_logger(__name__)
+_durations = histogram(
+    "weft.report.run.duration",
+    "s",
+    "Time of a worker for a report that it finished, or found that it cannot be made.",
+    buckets=(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
+)
 _runs = counter("weft.report.runs", "{report}", "Reports that a worker had, by what came of them.")
 
 
@@ -82,13 +89,22 @@ class Work:
                 log.info("report run", **_facts(claim), **{"weft.report.outcome": outcome})
 
     async def _run(self, claim: Claim) -> str:
+        began, outcome = time.monotonic(), "finished"
         try:
             made = await self._made(claim)
         except CannotBeMade as error:
             await self._finish(claim, {"reason": error.reason})
-            return "failed"
-        await self._finish(claim, {"made": made})
-        return "finished"
+            outcome = "failed"
+        else:
+            await self._finish(claim, {"made": made})
+        await self._took(time.monotonic() - began)
+        return outcome
+
+    async def _took(self, seconds: float) -> None:
+        """Tell how long a run took: what there is to do is counted in such times."""
+        _durations.record(seconds)
+        with contextlib.suppress(Unavailable):
+            await decisions.took(self._db, seconds)
 
     async def _made(self, claim: Claim) -> Made:
         """Make the report while it is ours. Raises Lost, CannotBeMade, Unavailable."""

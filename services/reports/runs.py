@@ -93,7 +93,7 @@ def routes(db: Database, requests: Requests, secrets: Sequence[Secret]) -> Route
     runs = _Runs(db, requests, secrets)
     one = "/runs/{report_id}"
     serve = Routes()
-    serve.get("/runs", scope=RUN, listed=False)(runs.backlog)
+    serve.get("/runs", scope=RUN, listed=False, quiet=True)(runs.backlog)
     serve.post(f"{one}/claim", scope=RUN, listed=False)(runs.claim)
     serve.post(f"{one}/progress", scope=RUN, listed=False)(runs.progress)
     serve.post(f"{one}/release", scope=RUN, listed=False)(runs.release)

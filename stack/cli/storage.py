@@ -1,4 +1,4 @@
-"""The commands that look into the services' databases: events, inbox, projections, webhooks."""
+"""What looks into the services' databases: events, inbox, projections, scaling, webhooks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,6 +22,10 @@ _webhooks = typer.Typer(
     help="Webhooks that wait, were delivered or have failed.", no_args_is_help=True
 )
 
+_scaling = typer.Typer(
+    help="How many report workers there are, decided by the scaler.", no_args_is_help=True
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
@@ -33,6 +37,8 @@ def register(app: typer.Typer) -> None:
     _webhooks.command("list")(webhooks)
     _webhooks.command()(replay)
     app.add_typer(_webhooks, name="webhooks")
+    _scaling.command()(history)
+    app.add_typer(_scaling, name="scaling")
 
 
 def events(
@@ -54,11 +60,7 @@ def inbox(
     """Print what people were told of alerts, the newest last, and which channels took it."""
     from stack.cli import inbox as shown  # noqa: PLC0415 - the other commands need not wait for it
 
-    try:
-        seconds = duration(since)
-    except ValueError:
-        typer.secho(f"--since {since}: expected a duration such as 30m", err=True, fg="red")
-        raise typer.Exit(USAGE) from None
+    seconds = _seconds(since)
     _run(lambda system: shown.inbox(system, since=seconds, limit=limit, as_json=as_json))
 
 
@@ -110,6 +112,30 @@ def replay(
     from stack.cli import webhooks as shown  # noqa: PLC0415 - the same
 
     _run(lambda system: shown.replay(system, which, force=force))
+
+
+def history(
+    since: Annotated[str, typer.Option(help="Only those as young as this: 30m, 1d.")] = "1d",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Print the decisions of the scaler, the newest last, with what each was made of.
+
+    Columns: reports that wait, the age of the oldest, those with a worker; reports that come in
+    (measured, and foretold: * where that was used); seconds of a worker for one (? not measured).
+    """
+    from stack.cli import decisions  # noqa: PLC0415 - the other commands need not wait for it
+
+    seconds = _seconds(since)
+    _run(lambda system: decisions.history(system, since=seconds, limit=limit, as_json=as_json))
+
+
+def _seconds(since: str) -> float:
+    try:
+        return duration(since)
+    except ValueError:
+        typer.secho(f"--since {since}: expected a duration such as 30m", err=True, fg="red")
+        raise typer.Exit(USAGE) from None
 
 
 def _run(work: Callable[[System], Awaitable[int]]) -> None:

@@ -170,6 +170,8 @@ EXPECTED: dict[str, dict[str, Check]] = {
         **every("Workers | Wait for a worker | Workers wanted and there", there),
         **every("Queue | Age of the oldest | Reports handed out again", there),
         **every("Reports asked for and done | Skew between runners", above_zero),
+        "Arrivals, measured and foretold": of("measure", "measured"),
+        **every("Error of the forecast | Time of a worker for a report", there),
         **every(
             "Workers at work by instance | CPU of runners",
             only("service_instance_id", "report_runner-0"),

@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -21,7 +22,7 @@ import pytest
 from stack import flags
 from stack.flags import Kind
 from stack.system import System as Stack
-from tests.end_to_end.outside import Door, Running, an_order
+from tests.end_to_end.outside import EVERY_SCOPE, Door, Running, an_order
 from weft.flags.document import Fault, utc_now
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(400)]
@@ -30,7 +31,12 @@ ORDER = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 TOUR_SECONDS = 300
 """A new user's patience: the tour is under five minutes."""
 DEADLINE = 200.0
-VALUES = {"slow-inventory": 1.2, "memory-leak": 64.0, "publish-failures": 50.0}
+VALUES = {
+    "slow-inventory": 1.2,
+    "memory-leak": 64.0,
+    "publish-failures": 50.0,
+    "slow-reports": 12.0,
+}
 PLACES = {"cpu-burn": "reports", "consumer-paused": "reports"}
 """Where a fault is, so that orders still come to their end."""
 POISON = "poison-messages"
@@ -119,8 +125,8 @@ async def inbox(system: Running) -> AsyncIterator[Door]:
 
 @pytest.fixture
 async def customer(caller: Callable[..., Door]) -> AsyncIterator[None]:
-    """Somebody who orders twice a second, and is not put off by what fails."""
-    door = caller()
+    """Somebody who orders twice a second and asks for reports, not put off by what fails."""
+    door = caller(scopes=(*EVERY_SCOPE, "reports:write"))
     sku = await door.product(stock=100_000)
 
     async def order() -> None:
@@ -129,10 +135,19 @@ async def customer(caller: Callable[..., Door]) -> AsyncIterator[None]:
                 await door.place(an_order(sku))
             await asyncio.sleep(0.5)
 
-    ordering = asyncio.create_task(order())
+    async def ask() -> None:
+        body = {"kind": "sales", "from": "2026-01-01", "to": "2026-01-02", "format": "csv"}
+        while True:
+            with suppress(aiohttp.ClientError):
+                key = {"Idempotency-Key": str(uuid.uuid4())}
+                await door.ask("POST", "/v1/reports", body, key)
+            await asyncio.sleep(1)
+
+    busy = [asyncio.create_task(order()), asyncio.create_task(ask())]
     yield
-    ordering.cancel()
-    await asyncio.gather(ordering, return_exceptions=True)
+    for each in busy:
+        each.cancel()
+    await asyncio.gather(*busy, return_exceptions=True)
 
 
 @pytest.mark.usefixtures("customer")

@@ -28,6 +28,7 @@ from weft.postgres.outbox import Outbox
 from weft.postgres.projections import Projection
 from weft.postgres.relay import Relay
 from weft.postgres.transaction import Transaction
+from weft.postgres.woken import Woken
 
 __all__ = [
     "Database",
@@ -51,6 +52,7 @@ __all__ = [
     "StoredEvent",
     "Transaction",
     "TransactionConflict",
+    "Woken",
     "exactly_once",
     "retry_on_conflict",
 ]

@@ -1,9 +1,13 @@
 """Leases: one of several instances is active, also when another is stopped or cut off."""
 
+import asyncio
+import contextlib
 import os
 import socket
 import time
+from collections.abc import AsyncIterator
 
+from weft.errors import Unavailable
 from weft.ids import uuid7
 from weft.postgres.database import Database
 
@@ -68,7 +72,29 @@ class Lease:
         self._until = asked + self._ttl if renewed else 0.0
         return renewed
 
+    @contextlib.asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Renew the lease that was acquired while this is entered, then release it.
+
+        Whoever enters asks `held` before each step: another may take it all the same.
+        """
+        renewing = asyncio.create_task(self._keep_renewing())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            with contextlib.suppress(Unavailable):
+                await self.release()
+
     async def release(self) -> None:
         """Let another take it at once. Raises Unavailable."""
         self._until = 0.0
         await self._db.execute(_RELEASE, self.name, self.epoch)
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(self._ttl / 3)
+            with contextlib.suppress(Unavailable):
+                if not await self.renew():
+                    return

@@ -9,7 +9,7 @@ from weft.messaging.backoff import Backoff
 from weft.postgres import outbox, relay_metrics
 from weft.postgres.database import Database
 from weft.postgres.dispatch import Dispatched, Publishes, dispatch
-from weft.postgres.leases import TTL, Lease
+from weft.postgres.leases import Lease
 from weft.postgres.outbox_rows import OutboxRows
 from weft.postgres.wake import Listener, Notifier
 from weft.postgres.woken import Woken
@@ -20,7 +20,6 @@ log = get_logger(__name__)
 LEASE = "relay"
 POLL = 1.0
 BATCH = 500
-_RENEW = TTL / 3
 _MEASURE = 5.0
 _LAST_CALL = 2.0
 
@@ -67,18 +66,16 @@ class Relay(Woken):
     async def _lead(self) -> None:
         rows = OutboxRows(self._db, self._lease.name, self._lease.epoch)
         log.info("relay is active", **{"weft.lease.epoch": self._lease.epoch})
-        aside = [asyncio.create_task(self._renew()), asyncio.create_task(self._measure(rows))]
-        try:
-            await rows.free()
-            await self._publish_while_held(rows)
-        finally:
-            for task in aside:
-                task.cancel()
-            await asyncio.gather(*aside, return_exceptions=True)
-            relay_metrics.backlog(0, 0.0)
-            await self._listener.stop()
-            with contextlib.suppress(Unavailable):
-                await self._lease.release()
+        async with self._lease.kept():
+            measuring = asyncio.create_task(self._measure(rows))
+            try:
+                await rows.free()
+                await self._publish_while_held(rows)
+            finally:
+                measuring.cancel()
+                await asyncio.gather(measuring, return_exceptions=True)
+                relay_metrics.backlog(0, 0.0)
+                await self._listener.stop()
 
     async def _publish_while_held(self, rows: OutboxRows) -> None:
         backoff, told = Backoff(first=0.1, longest=5.0), False
@@ -114,13 +111,6 @@ class Relay(Woken):
         with contextlib.suppress(Unavailable):
             await self._listener.ensure()
         await self._sleep(POLL)
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(_RENEW)
-            with contextlib.suppress(Unavailable):
-                if not await self._lease.renew():
-                    return
 
     async def _measure(self, rows: OutboxRows) -> None:
         while True:

@@ -2,9 +2,10 @@
 
 from weft.telemetry import record
 from weft.telemetry.calls import fact
-from weft.telemetry.context import attach, current_carrier, detach
+from weft.telemetry.context import attach, current_carrier, detach, untraced
 from weft.telemetry.log import Log, get_logger
 from weft.telemetry.metrics import (
+    Values,
     counter,
     gauge,
     histogram,
@@ -18,6 +19,7 @@ from weft.telemetry.tracing import traced
 __all__ = [
     "SYNTHETIC",
     "Log",
+    "Values",
     "attach",
     "counter",
     "current_carrier",
@@ -32,5 +34,6 @@ __all__ = [
     "observed_up_down_counter",
     "record",
     "traced",
+    "untraced",
     "up_down_counter",
 ]

@@ -19,6 +19,7 @@ from weft.settings import Secret
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+KEY = "a key of alertmanager's"
 FIRST = date(2026, 1, 1)
 COLUMNS = ["generation", "order_id", "line", "sold_at", "sku", "name", "quantity"]
 COLUMNS += ["price_minor", "currency"]
@@ -93,8 +94,12 @@ class Shop:
             WEFT_ORDERS_READER_DATABASE_URL=self.urls["orders"],
             WEFT_REPORTS_URL=reports.url,
             WEFT_REPORT_RUNNER_TOKEN=self._token(),
-            WEFT_REPORT_AGAIN_IN="100ms",
-            **settings,
+            **{
+                "WEFT_REPORT_AGAIN_IN": "100ms",
+                "WEFT_ALERTS_KEY": KEY,
+                "WEFT_REPORT_MIN_WORKERS": "1",
+                **settings,
+            },
         )
 
     @asynccontextmanager

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from services.report_runner import store
 from services.report_runner.requestor import Claim
 from services.report_runner.workers import Workers
 from tests.integration.shop.kit import until
@@ -28,6 +27,10 @@ async def db(database_url: str) -> AsyncIterator[Database]:
     await database.stop()
 
 
+async def desired(db: Database, workers: int) -> None:
+    await db.execute("UPDATE workers SET desired = $1", workers)
+
+
 async def never(_: Claim) -> None:
     await asyncio.Event().wait()
 
@@ -36,7 +39,7 @@ async def test_two_instances_share_the_workers_and_one_that_leaves_leaves_its_sh
     db: Database,
 ) -> None:
     one, other = Workers(db, never, drain=0.1), Workers(db, never, drain=0.1)
-    await store.set_desired(db, 5)
+    await desired(db, 5)
     await one.start()
     assert one.capacity == 5
     await other.start()
@@ -54,12 +57,6 @@ async def test_two_instances_share_the_workers_and_one_that_leaves_leaves_its_sh
     await one.stop()
 
 
-@pytest.mark.parametrize(("wanted", "got"), [(0, 0), (7, 7), (-3, 0), (10**9, store.MAX_WORKERS)])
-async def test_the_desired_number_is_bounded(db: Database, wanted: int, got: int) -> None:
-    assert await store.set_desired(db, wanted) == got
-    assert await db.fetchval("SELECT desired FROM workers") == got
-
-
 async def test_a_worker_with_a_report_is_not_free_until_its_report_has_ended(db: Database) -> None:
     heard: list[bool] = []
     end = asyncio.Event()
@@ -67,7 +64,7 @@ async def test_a_worker_with_a_report_is_not_free_until_its_report_has_ended(db:
     async def run(_: Claim) -> None:
         await end.wait()
 
-    await store.set_desired(db, 1)
+    await desired(db, 1)
     workers = Workers(db, run, drain=5)
     await workers.start()
     workers.listen(heard.append)

@@ -85,6 +85,11 @@ class Running:
         return f"http://127.0.0.1:{self._environment['WEFT_PORT']}"
 
     @property
+    def pid(self) -> int | None:
+        """Of the process, None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def output(self) -> str:
         return self._log.read_text()
 
