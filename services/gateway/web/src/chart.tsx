@@ -3,7 +3,8 @@
 export interface Point { day: string; value: number | null }
 export interface Line { name: string; points: Point[] }
 
-const WIDTH = 800;
+const WIDE = 800;
+const NARROW = 400;
 const HEIGHT = 280;
 const LEFT = 64;
 const BOTTOM = 28;
@@ -12,25 +13,27 @@ const RIGHT = 10;
 const TICKS = 4;
 
 export function Chart({ lines, unit, summary }: { lines: Line[]; unit: string; summary: string }) {
+  const narrow = matchMedia("(max-width: 40rem)").matches;
+  const width = narrow ? NARROW : WIDE;
   const days = [...new Set(lines.flatMap((line) => line.points.map((point) => point.day)))].sort();
   const values = lines.flatMap((line) => line.points.map((point) => point.value ?? 0));
   const top = ceiling(Math.max(...values, 0));
   const least = Math.min(...values, 0);
   const bottom = least < 0 ? -ceiling(-least) : 0;
-  const x = (day: string) => LEFT + (days.indexOf(day) / Math.max(1, days.length - 1)) * (WIDTH - LEFT - RIGHT);
+  const x = (day: string) => LEFT + (days.indexOf(day) / Math.max(1, days.length - 1)) * (width - LEFT - RIGHT);
   const y = (value: number) => TOP + ((top - value) / (top - bottom)) * (HEIGHT - TOP - BOTTOM);
   const at = new Map(days.map((day) => [day, x(day)]));
   const ticks = Array.from({ length: TICKS + 1 }, (_, step) => bottom + ((top - bottom) / TICKS) * step);
   return (
     <figure class="chart">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={summary}>
+      <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-label={summary}>
         {ticks.map((value) => (
           <g key={value} class="tick">
-            <line x1={LEFT} x2={WIDTH - RIGHT} y1={y(value)} y2={y(value)} />
+            <line x1={LEFT} x2={width - RIGHT} y1={y(value)} y2={y(value)} />
             <text x={LEFT - 8} y={y(value) + 4} text-anchor="end">{value.toLocaleString("en")}</text>
           </g>
         ))}
-        {labelled(days).map((day, index, all) => (
+        {labelled(days, narrow ? 2 : 4).map((day, index, all) => (
           <text key={day} class="day" x={at.get(day)} y={HEIGHT - 8} text-anchor={index === 0 ? "start" : index === all.length - 1 ? "end" : "middle"}>{day}</text>
         ))}
         {lines.map((line, index) => <path key={line.name} class={`line line-${index + 1}`} d={path(line.points, at, y)} />)}
@@ -62,8 +65,8 @@ function path(points: Point[], at: Map<string, number>, y: (value: number) => nu
   return drawn;
 }
 
-function labelled(days: string[]): string[] {
-  const step = Math.max(1, Math.ceil((days.length - 1) / 4));
+function labelled(days: string[], steps: number): string[] {
+  const step = Math.max(1, Math.ceil((days.length - 1) / steps));
   return days.filter((_, index) => index % step === 0);
 }
 
