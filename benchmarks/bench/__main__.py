@@ -15,7 +15,7 @@ from benchmarks.bench.servers import Servers, ServersError, running
 
 NAMES: Final = (
     *("http", "client", "publish", "consume", "channel", "sql", "burst", "waiting", "etl"),
-    "growth",
+    *("orders", "growth"),
 )
 """Each a module of this folder with its BENCH."""
 

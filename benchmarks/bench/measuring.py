@@ -54,15 +54,15 @@ async def _measured(bench: Bench, variant: Variant, servers: Servers) -> dict[st
         tested = await enter(subject(variant.subject, place, environment, python))
         counting = tested
         if bench.driver:
-            counting = await enter(
-                subject(bench.driver, Place(address=tested.address), QUIET, ours)
-            )
+            driven = replace(place, address=tested.address)
+            counting = await enter(subject(bench.driver, driven, QUIET, ours))
         await asyncio.sleep(bench.warm)
         for one in {tested, counting}:
             await one.begin()
         await asyncio.sleep(bench.seconds)
         counted = await counting.end()
         used = counted if counting is tested else await tested.end()
+        await counting.finish()
         return _figures(counted, used)
 
 
@@ -70,8 +70,9 @@ def _figures(counted: dict[str, Any], used: dict[str, Any]) -> dict[str, float]:
     figures: dict[str, float] = {"per_second": counted["rate"]}
     if counted["rate"]:
         figures["cpu_us_per_unit"] = used["cores"] / counted["rate"] * _MICRO
-    if counted["p99_ms"] is not None:
-        figures["p99_ms"] = counted["p99_ms"]
+    for metric in ("p50_ms", "p99_ms"):
+        if counted[metric] is not None:
+            figures[metric] = counted[metric]
     figures.update(used["figures"])
     figures.update(counted["figures"])
     return figures

@@ -1,6 +1,7 @@
 """Environments of variants that need other packages than ours, made from locks of this folder."""
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Final
 from benchmarks.bench.processes import ROOT
 
 _FOLDER: Final = ROOT / "build" / "bench"
+_LOCKED: Final = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 
 
 def python(packages: str) -> Path:
     """Return the Python that has what `packages`.lock lists, making it first; ours for ""."""
     if not packages:
         return Path(sys.executable)
-    lock = Path(__file__).with_name(f"{packages}.lock")
+    lock = _lock(packages)
     folder = _FOLDER / packages
     found = folder / "bin" / "python"
     stamp = folder / ".lock"
@@ -35,3 +37,12 @@ def python(packages: str) -> Path:
     )
     stamp.write_text(digest)
     return found
+
+
+def versions(packages: str) -> dict[str, str]:
+    """Return the version of each package that `packages`.lock lists."""
+    return dict(_LOCKED.findall(_lock(packages).read_text(encoding="utf-8")))
+
+
+def _lock(packages: str) -> Path:
+    return Path(__file__).with_name(f"{packages}.lock")

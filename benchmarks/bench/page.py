@@ -11,7 +11,7 @@ from benchmarks.bench.rows import Row, Samples
 
 PAGE: Final = Path("docs/performance.md")
 _TITLES: Final = {"per_second": "{unit}s a second", "cpu_us_per_unit": "CPU µs a {unit}"}
-_TITLES_OTHER: Final = {"p99_ms": "p99 ms"}
+_TITLES_OTHER: Final = {"p50_ms": "p50 ms", "p99_ms": "p99 ms"}
 
 
 def table(bench: Bench, rows: Sequence[Row]) -> list[list[str]]:

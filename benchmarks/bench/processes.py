@@ -17,6 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 READY_SECONDS: Final = 900.0
 """What a subject may take to set up."""
 _ANSWER_SECONDS: Final = 20.0
+_FINISH_SECONDS: Final = 60.0
 _LAST_BYTES: Final = 4000
 
 
@@ -45,6 +46,10 @@ class Subject:
         """Return what was measured since `begin`."""
         return await self._ask(b"end\n")
 
+    async def finish(self) -> None:
+        """Let it check what was done, after `end`. Raises SubjectError if that was wrong."""
+        await self._ask(b"finish\n", _FINISH_SECONDS)
+
     async def stop(self) -> None:
         """Let it end; kill it if it does not."""
         if self._process.stdin is not None:
@@ -56,12 +61,12 @@ class Subject:
                 self._process.kill()
             await self._process.wait()
 
-    async def _ask(self, command: bytes) -> dict[str, Any]:
+    async def _ask(self, command: bytes, seconds: float = _ANSWER_SECONDS) -> dict[str, Any]:
         assert self._process.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
         with contextlib.suppress(ConnectionError):
             self._process.stdin.write(command)
             await self._process.stdin.drain()
-        return await self._answer(_ANSWER_SECONDS)
+        return await self._answer(seconds)
 
     async def _answer(self, seconds: float) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe

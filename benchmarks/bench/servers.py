@@ -72,7 +72,7 @@ class Servers:
     async def _database(self, name: str) -> AsyncIterator[str]:
         admin = await asyncpg.connect(self.variables[_RUNNING])
         try:
-            await admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+            await admin.execute(f"CREATE ROLE {name} LOGIN CREATEDB PASSWORD '{name}'")
             await admin.execute(f"CREATE DATABASE {name} OWNER {name}")
             yield _with(self.variables[_RUNNING], name)
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

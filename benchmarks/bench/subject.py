@@ -3,7 +3,7 @@
 The function is an asynchronous context manager `function(place, meter)`: entering sets up and
 begins the work, which tells `meter` what it has done; leaving ends it. On standard input come
 `begin` and `end`; on standard output go lines of JSON: that it is ready, that it has begun, and
-what was measured between the two.
+what was measured between the two. `finish` comes last: it is answered when `Meter.finish` has run.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +24,7 @@ import uvloop
 
 PLACE: Final = "WEFT_BENCH_PLACE"
 SAMPLES: Final = 1_000_000
+_P50: Final = 0.5
 _P99: Final = 0.99
 
 
@@ -50,7 +51,8 @@ class Meter:
     """What a subject has done so far. It may only grow, but for `figures` and `address`.
 
     `at` is the monotonic time of `units` where that is not now. `figures` are further metrics of
-    the whole run by name; `address` is where a server listens, for its driver.
+    the whole run by name; `address` is where a server listens, for its driver. `finish` is awaited
+    when all is measured: what raises there, such as a check of the work, fails the run.
     """
 
     units: int = 0
@@ -58,6 +60,7 @@ class Meter:
     latencies: list[float] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     address: str = ""
+    finish: Callable[[], Awaitable[None]] | None = None
 
     def took(self, seconds: float) -> None:
         """Count a unit that took so long."""
@@ -100,6 +103,7 @@ class Span:
         return {
             "cores": cpu / (now - self._began),
             "rate": (meter.units - self._units) / seconds if seconds > 0 else 0.0,
+            "p50_ms": times[int(len(times) * _P50)] * 1000 if times else None,
             "p99_ms": times[int(len(times) * _P99)] * 1000 if times else None,
             "figures": meter.figures,
         }
@@ -137,6 +141,10 @@ async def _run(function: Function) -> None:
                 _say({"began": True})
             elif command == b"end":
                 _say(span.measured())
+            elif command == b"finish":
+                if meter.finish is not None:
+                    await meter.finish()
+                _say({"finished": True})
 
 
 def _say(answer: dict[str, Any]) -> None:

@@ -24,6 +24,18 @@ async def idle(place, meter):
     yield
 """
 
+WRONG = """
+from contextlib import asynccontextmanager
+
+async def check():
+    raise ValueError("two orders are lost")
+
+@asynccontextmanager
+async def wrong(place, meter):
+    meter.finish = check
+    yield
+"""
+
 
 def _bench(*goals: Goal, subject: str = SINK) -> Bench:
     variants = tuple(Variant(name=name, about=name, subject=subject) for name in ("bare", "weft"))
@@ -118,6 +130,18 @@ async def test_a_subject_that_fails_is_an_error_with_what_it_wrote() -> None:
     with pytest.raises(SubjectError, match=r"No module named 'benchmarks\.bench\.nothing'"):
         async with subject("benchmarks.bench.nothing:at_all", Place(), {}, PYTHON):
             pass
+
+
+async def test_a_check_that_fails_once_all_is_measured_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with subject("wrong:wrong", Place(), {}, PYTHON) as wrong:
+        await wrong.begin()
+        assert (await wrong.end())["p50_ms"] is None
+        with pytest.raises(SubjectError, match="two orders are lost"):
+            await wrong.finish()
 
 
 async def test_variants_alternate_in_rounds(

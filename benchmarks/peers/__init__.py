@@ -1,0 +1,1 @@
+"""The order flow as users of FastAPI, FastStream and SQLAlchemy write it."""
