@@ -107,7 +107,7 @@ def _firing() -> list[AnyPanel]:
             width=24,
             height=10,
             about="Each leads to its dashboard and its runbook. Watchdog always fires.",
-            hidden="__name__ alertstate Value follows_from",
+            hidden="__name__ alertstate Value follows_from runbook",
             links=links,
         ),
         states(

@@ -15,11 +15,7 @@ from grafana_foundation_sdk.builders import (
 )
 from grafana_foundation_sdk.cog import builder as cog
 from grafana_foundation_sdk.models import common as looks
-from grafana_foundation_sdk.models.dashboard import (
-    DataTransformerConfig,
-    DynamicConfigValue,
-    Panel,
-)
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, Panel
 from grafana_foundation_sdk.models.text import TextMode
 
 from grafana.kit.queries import Targets, logql
@@ -113,16 +109,15 @@ def grid(
     height: int = 8,
     links: Mapping[str, Links] | None = None,
     hidden: str = "",
-    names: Mapping[str, str] | None = None,
 ) -> table.Panel:
-    """A table; `links` by column, `names` instead of those in the data, `hidden` not shown."""
+    """A table; `links` by column. Columns that are `hidden` are there for links to name."""
     panel = table.Panel().title(title).description(about).unit(unit).span(width).height(height)
     panel.targets(targets).datasource(targets[0].build().to_json()["datasource"])  # type: ignore[attr-defined]
     for column, opens in (links or {}).items():
         panel.override_by_name(column, [_opens(opens)])
-    left_out = dict.fromkeys(("Time", *hidden.split()), True)
-    order = {"excludeByName": left_out, "renameByName": dict(names or {}), "indexByName": {}}
-    return panel.with_transformation(DataTransformerConfig(id_val="organize", options=order))
+    for column in ("Time", *hidden.split()):
+        panel.override_by_name(column, [DynamicConfigValue("custom.hidden", True)])
+    return panel
 
 
 def lines(title: str, expr: str, *, width: int, about: str, height: int = 12) -> logs.Panel:

@@ -97,7 +97,10 @@ def build(settings: GatewaySettings) -> Service:
         service.add(reports),
         jwks=Path(settings.jwks),
     )
-    sockets = HttpClient(settings.reports_url, name="reports", connections=0, needed=False)
+    # A name of its own: two components of one name are one series, which Prometheus refuses.
+    sockets = HttpClient(
+        settings.reports_url, name="reports' channels", connections=0, needed=False
+    )
     updates = Updates(passport, limiter, service.add(sockets), origins=settings.origins.split())
     serve.include(updates.routes())
     pages = Pages(

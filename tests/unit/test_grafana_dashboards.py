@@ -201,3 +201,12 @@ def test_an_orders_id_is_found_in_the_tags_of_a_span() -> None:
     text = json.dumps(tags, separators=(",", ":"))
     assert re.findall(how["expression"], text) == [order]
     assert not re.findall(how["expression"], json.dumps(tags[:1]))
+
+
+def test_the_page_says_what_every_dashboard_answers_and_what_every_view_holds() -> None:
+    page = Path("docs/grafana.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| (\w+) \| [^|]*\?", page, re.MULTILINE))
+    assert told == {name.removesuffix(".json") for name in DASHBOARDS}
+    schema = "".join(file.read_text() for file in Path("services/orders/schema").glob("*.sql"))
+    views = set(re.findall(r"^CREATE VIEW (read_v1\.\w+)", schema, re.MULTILINE))
+    assert set(re.findall(r"^\| `(read_v1\.\w+)`", page, re.MULTILINE)) == views
