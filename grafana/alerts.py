@@ -93,23 +93,28 @@ def _now() -> list[AnyPanel]:
     ]
 
 
-def _firing() -> list[AnyPanel]:
+def firing(*, height: int) -> AnyPanel:
+    """What fires now, each alert with the ways to its dashboard, its runbook and its service."""
     its_service = f"var-service={of_row('service_name')}"
     links = {
         "alertname": {"Its runbook": address(of_row("runbook"))},
         "dashboard": {"Its dashboard": f"/d/{of_row('dashboard')}?{its_service}&{TIME}"},
         "service_name": {"The service": to("service", service=of_row("service_name"))},
     }
+    return grid(
+        "Firing alerts",
+        rows(with_ways(FIRING)),
+        width=24,
+        height=height,
+        about="Each leads to its dashboard and its runbook. Watchdog always fires.",
+        hidden="__name__ alertstate Value follows_from runbook",
+        links=links,
+    )
+
+
+def _firing() -> list[AnyPanel]:
     return [
-        grid(
-            "Firing alerts",
-            rows(with_ways(FIRING)),
-            width=24,
-            height=10,
-            about="Each leads to its dashboard and its runbook. Watchdog always fires.",
-            hidden="__name__ alertstate Value follows_from runbook",
-            links=links,
-        ),
+        firing(height=10),
         states(
             "History",
             promql(

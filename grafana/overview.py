@@ -5,6 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
+from grafana.alerts import firing
 from grafana.kit.board import FIRING, board, of_label, services, to
 from grafana.kit.panels import (
     AnyPanel,
@@ -133,6 +134,7 @@ def _now() -> list[AnyPanel]:
             width=4,
             about="Instances of services whose dependencies all answer.",
         ),
+        firing(height=6),
     ]
 
 

@@ -87,6 +87,7 @@ EXPECTED: dict[str, dict[str, Check]] = {
     "overview": {
         **every("Requests at the gateway | p95 at the gateway | Finished orders", above_zero),
         **every("Failed requests | Alerts that fire | Orders in progress", there),
+        "Firing alerts": of("alertname", "Watchdog"),
         "Instances ready": lambda answer: any(value >= len(EVERY) for value in answer.values),
         **every(
             "Missed objectives | Burn rate | Error budget left",
@@ -289,14 +290,14 @@ async def ask(system: Running) -> AsyncIterator[Asker]:
 async def world(caller: Callable[..., Door], ask: Asker) -> World:
     """Ask everything, once for all tests."""
     if not _world:
-        made = await happenings(caller("grafana-queries", SCOPES))
+        made = await happenings(caller("grafana-queries", SCOPES), ask)
         wrong = {str(number): partial(looked, ask, made, number) for number in range(len(PANELS))}
         made.wrong = await until_all(wrong, SECONDS)
         _world.append(made)
     return _world[0]
 
 
-async def happenings(door: Door) -> World:
+async def happenings(door: Door, ask: Asker) -> World:
     """Something for every panel: an order confirmed, two that are not, a report, reads."""
     sku = await door.product(stock=500)
     declined, confirmed = an_order(sku, 1, "tok_declined"), an_order(sku, 2)
@@ -305,12 +306,19 @@ async def happenings(door: Door) -> World:
         await door.finished(one.json["order_id"])
     for _ in range(3):
         await door.numbers(sku)
+    made = World(placed[-1].json["order_id"], placed[-1].headers["x-trace-id"])
+
+    async def sold() -> bool:
+        lines = f"SELECT sku FROM read_v1.sales WHERE order_id = '{made.order_id}'"
+        return sku in (await ask("orders", lines, {})).seen("sku")
+
+    await until(sold, "a sale, which a report is made of")
     today = datetime.now(UTC).date()
     body = {"kind": "sales", "from": str(today), "to": str(today + timedelta(days=1))}
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     report = await door.ask("POST", "/v1/reports", body | {"format": "csv"}, headers)
     assert report.status == 202, report.body
-    return World(placed[-1].json["order_id"], placed[-1].headers["x-trace-id"])
+    return made
 
 
 def variables(world: World, query: Query) -> dict[str, str]:
