@@ -140,6 +140,8 @@ async def test_a_step_of_demand_brings_more_workers_which_lose_no_report_and_go_
     assert (told[-1]["phase"], told[-1]["workers"]) == ("slept", least)
     assert {"waiting", "oldest", "service_time", "arrival_rate"} <= told[0]["inputs"].keys()
     most = max(one["workers"] for one in told)
+    people = system.weft("inbox", "--json", "--limit", "1000").stdout
+    assert not any(name in people for name in ("ReportsWaiting", "WorkersIdle"))
     with capsys.disabled():
         sys.stdout.write(
             f"\n{REPORTS} reports of {SLOW:g} s at once, {least} workers: more decided after"
