@@ -88,17 +88,17 @@ async def test_a_report_that_nobody_makes_in_time_has_expired(shop: Shop, report
 
 async def test_a_runner_is_told_how_much_there_is_to_do(shop: Shop, reports: Running) -> None:
     async with shop.requestor(reports) as requestor:
-        before = await requestor.facts()
+        before = await requestor.facts(within=10)
         user = shop.user(reports)
         asked = [await user.ask(), await user.ask()]
-        facts = await requestor.facts()
+        facts = await requestor.facts(within=10)
         assert facts.waiting == before.waiting + 2
         assert facts.requested == before.requested + 2
         assert facts.oldest > 0
         claim = await requestor.claim(asked[0], uuid7())
         assert claim is not None
         assert await requestor.claim(asked[0], uuid7()) is None
-        facts = await requestor.facts()
+        facts = await requestor.facts(within=10)
         assert (facts.waiting, facts.running) == (before.waiting + 1, before.running + 1)
         await requestor.release(claim, why="stopped", again_in=60, spent=False)
         with pytest.raises(Lost):
