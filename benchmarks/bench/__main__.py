@@ -12,12 +12,13 @@ from benchmarks.bench.bench import Bench
 from benchmarks.bench.measuring import measure
 from benchmarks.bench.processes import SubjectError
 from benchmarks.bench.servers import Servers, ServersError, running
+from benchmarks.scaling import making as scaling
 
 NAMES: Final = (
     *("http", "client", "publish", "consume", "channel", "sql", "burst", "waiting", "etl"),
-    *("orders", "growth"),
+    *("orders", "growth", "scaling"),
 )
-"""Each a module of this folder with its BENCH."""
+"""Each a module of this folder with its BENCH; scaling is simulated, and has a page of its own."""
 
 
 def main() -> None:
@@ -25,6 +26,9 @@ def main() -> None:
     options = _options()
     try:
         for name in options.only:
+            if name == "scaling":
+                scaling.made(_tell)
+                continue
             bench = _bench(name, options)
             with running(bench.needs) as servers:
                 asyncio.run(

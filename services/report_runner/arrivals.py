@@ -13,7 +13,7 @@ from services.report_runner.forecast import Method
 
 ENOUGH: Final = 30
 """Errors that have to be known before a forecast is trusted."""
-SURPRISE: Final = 4.0
+SURPRISE: Final = 5.0
 """An error that is so many times the mean one shows that the demand has changed."""
 
 
@@ -56,6 +56,10 @@ class Arrivals:
             self._values.extend([more / elapsed] * steps)
         return steps
 
+    def suppose(self, rate: float, steps: int) -> None:
+        """Take it that this was the rate in so many steps before the first look."""
+        self._values.extend([rate] * steps)
+
     def rate(self, over: int) -> float | None:
         """Return the mean of the last `over` samples, or of as many as there are."""
         last = self.values[-over:]
@@ -66,7 +70,8 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     """What is foretold, per second, and how wrong that was lately; None: not known yet.
 
     `mae` is the mean absolute error of the last forecasts that came due, `mase` the same over that
-    of the naive forecast from the same origins. It is trusted while that is below 1.
+    of the naive forecast from the same origins. It is trusted while that is below 1 and
+    the newest error is no surprise.
     """
 
     rate: float | None = None
@@ -94,6 +99,7 @@ class Forecaster:
         """Take the samples, of which the last `new` are new. More than one is a gap: no origin."""
         if new != 1:
             self._due.clear()
+        self._told = None
         if len(values) < self._lead:
             return
         actual = sum(values[-self._lead :]) / self._lead
@@ -101,7 +107,8 @@ class Forecaster:
             self._missed = abs(due[0] - actual)
             self._errors.append((self._missed, abs(due[1] - actual)))
         told = self._method.forecast(values, (self._lead + 1) / 2)
-        self._told = None if told is None else max(0.0, told)
+        if told is not None:
+            self._told = max(0.0, told)
         self._due.append(None if self._told is None else (self._told, actual))
 
     def forecast(self) -> Forecast:

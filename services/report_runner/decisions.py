@@ -14,7 +14,7 @@ SIGNAL: Final = "scaler"
 MAX_DECISIONS: Final = 10_000
 """What is kept of them, the newest."""
 _MAX_RUNS: Final = 1_000
-_RECENT_RUNS: Final = 50
+_RECENT_RUNS: Final = 200
 _RECENT: Final = 600.0
 """Seconds within which a run ended that tells what one takes now."""
 _FORGOTTEN: Final = 86_400.0

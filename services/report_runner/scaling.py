@@ -19,7 +19,7 @@ _MOST: Final = 10**9
 _LAST: Final = 2**63 - 1
 """The last number of a sequence in PostgreSQL."""
 _LONGEST: Final = 86_400.0
-"""Seconds that a report may be said to take."""
+"""Seconds that a report may be said to take, or to wait."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -32,9 +32,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_workers: Count = 32
     target_wait: Seconds = 20.0
     """In which a backlog is to be drained."""
-    scale_down_delay: Seconds = 10.0
+    scale_down_delay: Seconds = 5.0
     """For how long what was needed is kept."""
-    standing: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.5
+    standing: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.7
     """Share of the target for which reports may wait as a rule, while a forecast is trusted.
 
     Without a line workers are idle now and then. A line of `standing * target_wait` seconds of
@@ -84,7 +84,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """How many workers there should be, and all that this was made of. Every number is finite.
 
     Rates are reports per second, times seconds. `needed` is the size before limits, hysteresis and
-    delay: `for_backlog` and `for_arrivals` together, rounded up.
+    delay: `for_backlog` and `for_arrivals` together, rounded up, but not more than the reports.
     """
 
     at: float
@@ -95,7 +95,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     oldest: float
     running: int
     arrival_rate: float | None
-    """Measured over the lead time; None: not known yet."""
+    """Measured over the lead time, after a silence by the age of what waits; None: not known."""
     service_time: float
     service_time_known: bool
     """False: nobody has measured it, and the one of the limits was taken."""
@@ -128,8 +128,7 @@ class Sizer:
         finite or too large) is taken for the nearest that can.
         """
         facts, at = _sane(facts), self._time(at)
-        if new := self._arrivals.look(at, facts.requested):
-            self._forecaster.sampled(self._arrivals.values, new)
+        self._look(at, facts)
         forecast = self._forecaster.forecast()
         measured = self._arrivals.rate(self._limits.lead)
         takes = _positive(service_time)
@@ -160,6 +159,15 @@ class Sizer:
             for_arrivals=load.for_arrivals(self._limits),
             needed=needed,
         )
+
+    def _look(self, at: float, facts: Facts) -> None:
+        """Take a sample. Where there is none yet, what waits has come since the oldest of it."""
+        new = self._arrivals.look(at, facts.requested)
+        if new or not self._arrivals.values:
+            self._forecaster.sampled(self._arrivals.values, new)
+        if not self._arrivals.values and facts.waiting and facts.oldest >= self._limits.step:
+            known = min(self._limits.lead, round(facts.oldest / self._limits.step))
+            self._arrivals.suppose(facts.waiting / facts.oldest, known)
 
     def _time(self, at: float) -> float:
         """A time that is none is taken for the last one."""
@@ -251,7 +259,7 @@ def _sane(facts: Facts) -> Facts:
     oldest = facts.oldest if math.isfinite(facts.oldest) else 0.0
     return Facts(
         waiting=max(0, min(facts.waiting, _MOST)),
-        oldest=max(0.0, oldest),
+        oldest=max(0.0, min(oldest, _LONGEST)),
         running=max(0, min(facts.running, _MOST)),
         requested=max(0, min(facts.requested, _LAST)),
     )

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from services.report_runner.requestor import Facts
 from services.report_runner.scaling import Decision, Limits, Reason, Sizer
 
-LIMITS = Limits(min_workers=0, max_workers=50, target_wait=10.0, scale_down_delay=30.0, lead=10)
+LIMITS = Limits(
+    min_workers=0,
+    max_workers=50,
+    target_wait=10.0,
+    scale_down_delay=30.0,
+    standing=0.5,
+    lead=10,
+)
 
 
 def facts(*, waiting: int = 0, oldest: float = 0.0, running: int = 0, requested: int = 0) -> Facts:
@@ -225,6 +232,34 @@ def test_a_gap_in_the_samples_is_no_burst() -> None:
     assert (decision.workers, decision.arrival_rate) == (4, 2.0)
     decision = sizer.step(80.0, facts(running=4, requested=160), 2.0, 4)
     assert (decision.workers, decision.arrival_rate) == (4, None)
+
+
+def test_after_a_silence_what_waits_tells_how_fast_it_came() -> None:
+    # 12 in 3 s are 4 a second, which keep 20 workers busy; 12 * 5 s / 10 s are 6 more
+    decision = Sizer(LIMITS).step(0.0, facts(waiting=12, oldest=3.0), 5.0, 0)
+    assert (decision.arrival_rate, decision.workers) == (4.0, 26)
+
+
+def test_after_a_silence_the_forecast_from_before_it_is_not_used() -> None:
+    sizer = Sizer(msgspec.structs.replace(LIMITS, window=10))
+    requested = 0
+    for second in range(100):
+        requested += second
+        before = sizer.step(float(second), facts(requested=requested), 1.0, 9)
+    assert before.trusted
+    after = sizer.step(500.0, facts(requested=requested), 1.0, 9)
+    assert (after.forecast_rate, after.trusted, after.arrival_rate) == (None, False, None)
+    assert after.needed == 0
+
+
+def test_an_old_line_is_no_demand() -> None:
+    sizer = Sizer(LIMITS)
+    first = sizer.step(0.0, facts(waiting=20, oldest=600.0), 5.0, 0)
+    assert first.arrival_rate == pytest.approx(1 / 30)
+    assert first.workers == 11
+    for second in range(1, 12):
+        last = sizer.step(float(second), facts(waiting=20, oldest=600.0), 5.0, 0)
+    assert last.arrival_rate == 0.0
 
 
 def test_limits_that_cannot_be_kept_are_refused() -> None:

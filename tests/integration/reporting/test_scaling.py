@@ -247,7 +247,7 @@ async def test_decisions_and_runs_are_kept_up_to_a_number(
 
 async def test_what_a_run_takes_is_the_mean_of_the_last_ones(db: Database) -> None:
     assert (await decisions.state(db)).service_time is None
-    for seconds in (*[9.0] * 10, *[1.0] * 25, *[3.0] * 25):
+    for seconds in (*[9.0] * 10, *[1.0] * 100, *[3.0] * 100):
         await decisions.took(db, seconds)
     assert (await decisions.state(db)).service_time == 2.0
     await db.execute("UPDATE runs SET ended_at = now() - interval '1 hour'")
