@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psutil
 
-from weft.telemetry import gauge, observed_counter, observed_up_down_counter
+from weft.telemetry import Readings, gauge, observed_counter, observed_up_down_counter
 
 MOST_DEVICES: Final = 32
 """Disks, file systems and network interfaces that are told of, of each the first by name."""
@@ -23,7 +23,6 @@ _UNSEEN: Final = ("loop", "ram")
 """Block devices that are files or memory."""
 
 Attribute = tuple[str, str | int]
-Readings = dict[tuple[Attribute, ...], float]
 
 
 def register() -> None:

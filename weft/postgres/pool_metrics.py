@@ -4,10 +4,9 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
-from weft.telemetry import observed_up_down_counter
+from weft.telemetry import Readings, observed_up_down_counter
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-Readings: TypeAlias = dict[tuple[tuple[str, str], ...], float]
 
 _NAME: Final = "db.client.connection.pool.name"
 _STATE: Final = "db.client.connection.state"

@@ -5,6 +5,7 @@ from weft.telemetry.calls import fact
 from weft.telemetry.context import attach, current_carrier, detach, untraced
 from weft.telemetry.log import Log, get_logger
 from weft.telemetry.metrics import (
+    Readings,
     Values,
     counter,
     gauge,
@@ -19,6 +20,7 @@ from weft.telemetry.tracing import traced
 __all__ = [
     "SYNTHETIC",
     "Log",
+    "Readings",
     "Values",
     "attach",
     "counter",

@@ -20,6 +20,9 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 DATABASE_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 """Bucket bounds that the semantic conventions give for database durations."""
 
+Readings = dict[tuple[tuple[str, str | int], ...], float]
+"""Numbers by their attributes."""
+
 Values = (
     float
     | Mapping[tuple[tuple[str, str], ...], float]
