@@ -9,33 +9,11 @@ from services.notifier import store
 from services.notifier.domain import Alert, Severity, Status
 from services.notifier.inbox import Inbox
 from services.notifier.watchdog import WATCHDOG, DeadMansSwitch
+from weft.alertmanager import FIRST_YEAR, HOOK_SCOPE, HookAlert, HookBody
 from weft.http import Request, Routes
 from weft.postgres import Database
 
-HOOK_SCOPE: Final = "alerts:write"
 _CURSOR: Final = "^[1-9][0-9]{0,17}$"
-_FIRST_YEAR: Final = 1970
-"""Go's zero time, the year 1, is what stands for no end."""
-
-Text = Annotated[str, Meta(max_length=8192)]
-
-
-class HookAlert(Struct, frozen=True, kw_only=True, rename="camel"):
-    status: Status
-    labels: Annotated[dict[Text, Text], Meta(max_length=200)]
-    annotations: Annotated[dict[Text, Text], Meta(max_length=200)] = {}
-    starts_at: Annotated[datetime, Meta(tz=True)]
-    ends_at: Annotated[datetime, Meta(tz=True)] | None = None
-    fingerprint: Annotated[str, Meta(min_length=1, max_length=128)]
-    generator_url: Annotated[Text, Meta()] = ""
-
-
-class HookBody(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Version 4 is Alertmanager's, version 1 Grafana's; what else they send is not needed."""
-
-    version: Annotated[str, Meta(pattern="^[14]$")]
-    group_key: Annotated[str, Meta(min_length=1, max_length=8192)]
-    alerts: Annotated[list[HookAlert], Meta(min_length=1, max_length=1000)]
 
 
 class Taken(Struct, frozen=True):
@@ -108,7 +86,7 @@ def _alert(told: HookAlert) -> Alert:
         labels=told.labels,
         annotations=told.annotations,
         starts_at=told.starts_at,
-        ends_at=ended if ended is not None and ended.year >= _FIRST_YEAR else None,
+        ends_at=ended if ended is not None and ended.year >= FIRST_YEAR else None,
         fingerprint=told.fingerprint,
         source=told.generator_url,
     )

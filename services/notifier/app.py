@@ -8,13 +8,13 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from services.notifier import store
-from services.notifier.api import HOOK_SCOPE, routes
+from services.notifier.api import routes
 from services.notifier.channels import channels
 from services.notifier.delivery import Deliveries
 from services.notifier.inbox import Inbox
 from services.notifier.watchdog import DeadMansSwitch
-from weft import __version__
-from weft.http import Authenticator, SharedKey
+from weft import __version__, alertmanager
+from weft.http import Authenticator
 from weft.postgres import Database
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings
@@ -48,10 +48,7 @@ def build(settings: NotifierSettings) -> Service:
     service.add(Deliveries(db, inbox, ways))
     service.background("dead man's switch", switch.run)
     service.background("tidying", lambda: _tidy(db))
-    callers = Authenticator(settings.jwks)
-    key = SharedKey(
-        settings.alerts_key, subject="alertmanager", scopes=(HOOK_SCOPE,), others=callers
-    )
+    key = alertmanager.callers(settings.alerts_key, Authenticator(settings.jwks))
     service.serve(routes(db, inbox, switch), auth=key)
     return service
 

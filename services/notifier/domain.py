@@ -1,20 +1,18 @@
 """What is news in what Alertmanager tells: pure."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
 
+from weft.alertmanager import LATE
+
 Status = Literal["firing", "resolved"]
 Severity = Literal["critical", "warning", "info"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "warning", "info")
 """The worst first."""
-LATE: Final = timedelta(minutes=1)
-"""For so long after an alert was resolved, a firing with the same start is one that was overtaken;
-later, the alert fires again under its old start (Prometheus keeps it over a restart)."""
 REMIND: Final = timedelta(hours=1)
 """What is told again unchanged is a reminder if people heard nothing of it for so long."""
 
@@ -63,11 +61,6 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     title: str
     alerts: list[Alert]
-
-
-def digest(group_key: str) -> str:
-    """Return what a group is called here: its key may be of any length."""
-    return hashlib.sha256(group_key.encode()).hexdigest()
 
 
 def is_news(alert: Alert, known: Known | None, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from typing import Final
 from services.notifier import domain, store
 from services.notifier.channels import Channel
 from services.notifier.domain import Alert, Notice
+from weft.alertmanager import digest
 from weft.ids import uuid7
 from weft.postgres import Database, Transaction
 from weft.telemetry import counter, current_carrier, get_logger
@@ -36,7 +37,7 @@ class Inbox:
 
     async def take(self, group_key: str, alerts: Sequence[Alert]) -> bool:
         """Take a group of alerts; return whether people are told. Raises Unavailable."""
-        group = domain.digest(group_key)
+        group = digest(group_key)
         async with self._db.transaction() as tx:
             await store.lock_group(tx, group)
             now = self._now()
@@ -49,7 +50,7 @@ class Inbox:
 
     async def is_firing(self, group_key: str) -> bool:
         """Whether people believe that something of the group fires. Raises Unavailable."""
-        return await store.is_firing(self._db, domain.digest(group_key))
+        return await store.is_firing(self._db, digest(group_key))
 
     async def count_held(self, channel: Channel) -> None:
         """Tell a channel how many messages a storm held back, once it is over."""

@@ -1,19 +1,16 @@
 """What is news in what Alertmanager tells the scaler, in whatever order it comes: pure."""
 
-import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
+from weft.alertmanager import FIRST_YEAR, LATE
+
 SCALER: Final = "scaler"
 REPORTS: Final = "reports"
 """The label and its value that alerts for the scaler have."""
-LATE: Final = timedelta(minutes=1)
-"""For so long after an alert's end, a beginning with the same start is one that was overtaken;
-later, the alert fires again under its old start (Prometheus keeps it over a restart)."""
-_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Go's zero time, the year 1, is what stands for no end."""
+_FIRST: Final = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +54,3 @@ def replaces(told: Heard, known: Heard | None) -> bool:
     if told.starts_at < known.starts_at:
         return False
     return not told.firing or known.firing or told.heard_at - known.heard_at > LATE
-
-
-def digest(group_key: str) -> str:
-    """Return what a group is called here: its key may be of any length."""
-    return hashlib.sha256(group_key.encode()).hexdigest()

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from services.report_runner.api import HOOK_SCOPE, routes
+from services.report_runner.api import routes
 from services.report_runner.making import Maker
 from services.report_runner.messages import QUEUE, handler
 from services.report_runner.requestor import Requestor
@@ -19,9 +19,9 @@ from services.report_runner.scaler import Scaler
 from services.report_runner.scaling import Limits
 from services.report_runner.worker import TARGET, Work
 from services.report_runner.workers import Workers
-from weft import __version__
+from weft import __version__, alertmanager
 from weft.artifacts import Artifacts
-from weft.http import Authenticator, HttpClient, SharedKey
+from weft.http import Authenticator, HttpClient
 from weft.messaging import Broker, Consumer, ServiceTopology
 from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings, SettingsError
@@ -96,12 +96,7 @@ def build(settings: ReportRunnerSettings) -> Service:
     workers.listen(lambda free: consumer.resume() if free else consumer.pause())
     service.add(consumer)
     service.add(Scaler(db, requestor, limits(settings)))
-    key = SharedKey(
-        settings.alerts_key,
-        subject="alertmanager",
-        scopes=(HOOK_SCOPE,),
-        others=Authenticator(settings.jwks),
-    )
+    key = alertmanager.callers(settings.alerts_key, Authenticator(settings.jwks))
     service.serve(routes(db, _now), auth=key)
     return service
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.notifier.domain import (
-    LATE,
     REMIND,
     Alert,
     Known,
@@ -16,6 +15,7 @@ from services.notifier.domain import (
     is_worth_keeping,
     notice,
 )
+from weft.alertmanager import LATE
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 START = NOW - timedelta(minutes=10)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.report_runner.alerts import LATE, Heard, digest, heard, replaces
+from services.report_runner.alerts import Heard, heard, replaces
+from weft.alertmanager import LATE, digest
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 ZERO = datetime(1, 1, 1, tzinfo=UTC)
