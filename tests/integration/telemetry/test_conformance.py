@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+ITS_OWN = ("process.", "cpython.", "weft.telemetry.")
 THEIR_OWN = ("opentelemetry.", "weft.telemetry")
 SCENARIOS = Path(__file__).with_name("scenarios.py")
 KINDS: dict[str, tuple[type[Message], str, str, str]] = {
@@ -165,7 +166,7 @@ def points_of(sink: Sink) -> dict[str, Any]:
     points: dict[str, Any] = {}
     witnessed: set[str] = set()
     for path, resource, scope, metric in sink.found:
-        if path != "/v1/metrics" or metric.name.startswith(("process.", "weft.telemetry.")):
+        if path != "/v1/metrics" or metric.name.startswith(ITS_OWN):
             continue
         kind = metric.WhichOneof("data")
         data = getattr(metric, kind)

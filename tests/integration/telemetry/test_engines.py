@@ -47,7 +47,8 @@ print(json.dumps({
     "engine": type(record._engine).__name__,
     "seen": Seen.names + [span.name for span in exporter.get_finished_spans()],
     "metrics": [m.name for r in (metrics.resource_metrics if metrics else [])
-                for s in r.scope_metrics for m in s.metrics if not m.name.startswith("process")],
+                for s in r.scope_metrics for m in s.metrics
+                if not m.name.startswith(("process.", "cpython."))],
 }))
 """
 
