@@ -1,5 +1,7 @@
 // Lines over days, as SVG. Whoever does not see it has its summary, and the table beneath.
 
+import { useEffect, useState } from "preact/hooks";
+
 export interface Point { day: string; value: number | null }
 export interface Line { name: string; points: Point[] }
 
@@ -11,9 +13,10 @@ const BOTTOM = 28;
 const TOP = 10;
 const RIGHT = 10;
 const TICKS = 4;
+const SMALL = matchMedia("(max-width: 40rem)");
 
 export function Chart({ lines, unit, summary }: { lines: Line[]; unit: string; summary: string }) {
-  const narrow = matchMedia("(max-width: 40rem)").matches;
+  const narrow = useNarrow();
   const width = narrow ? NARROW : WIDE;
   const days = [...new Set(lines.flatMap((line) => line.points.map((point) => point.day)))].sort();
   const values = lines.flatMap((line) => line.points.map((point) => point.value ?? 0));
@@ -49,6 +52,16 @@ export function Chart({ lines, unit, summary }: { lines: Line[]; unit: string; s
       </figcaption>
     </figure>
   );
+}
+
+function useNarrow(): boolean {
+  const [narrow, setNarrow] = useState(SMALL.matches);
+  useEffect(() => {
+    const heard = () => setNarrow(SMALL.matches);
+    SMALL.addEventListener("change", heard);
+    return () => SMALL.removeEventListener("change", heard);
+  }, []);
+  return narrow;
 }
 
 function path(points: Point[], at: Map<string, number>, y: (value: number) => number): string {
