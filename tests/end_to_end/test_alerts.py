@@ -135,7 +135,13 @@ async def test_a_dead_and_a_hung_instance_are_known_and_a_silent_alertmanager_is
     async def told() -> bool:
         return bool(subjects(mail, "FIRING] DeadMansSwitch"))
 
+    async def heard() -> bool:
+        silence = "weft_notifier_watchdog_silence_seconds"
+        return bool(await prometheus.query(f"timestamp({silence}) - {silence} > {begun}"))
+
+    begun = time.time()
     await until(started, "the system is no longer starting")
+    await until(heard, "the new notifier hears the watchdog")
     card_provider, alertmanager = pid(system, "card_provider"), pid(system, "alertmanager")
     os.kill(alertmanager, signal.SIGSTOP)
     os.kill(card_provider, signal.SIGKILL)
