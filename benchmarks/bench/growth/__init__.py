@@ -22,8 +22,8 @@ BENCH: Final = Bench(
     name="growth",
     about="A database of orders with so many stored events, six of each order, made by INSERT from "
     "generate_series; the read models hold the same orders. A turn is, on random orders, "
-    f"{APPENDS} appends of one event, {READS} reads of one order's stream, a catch-up of the "
-    f"projection of sales over the last {PROJECTED} events, and {QUERIES} queries of the newest 50 "
+    f"{APPENDS} appends of one event, {READS} reads of one order's stream, the projection of "
+    f"sales over {PROJECTED} events from a random place on, and {QUERIES} queries of the newest 50 "
     "orders of one customer. Each is done with Weft's own classes and the service's own "
     "statements, telemetry off; its CPU time is that of the client and of PostgreSQL's processes "
     "for it, per append, read, event and query.",

@@ -32,8 +32,7 @@ _BACKENDS: Final = (
 )
 _REWIND: Final = (
     "UPDATE weft.projections AS p SET tx = e.tx, position = e.position FROM"
-    " (SELECT tx, position FROM weft.events ORDER BY tx DESC, position DESC OFFSET $2 LIMIT 1) AS e"
-    " WHERE p.name = $1"
+    " (SELECT tx, position FROM weft.events WHERE position = $2) AS e WHERE p.name = $1"
 )
 
 
@@ -74,6 +73,10 @@ class _Work:
         self._subjects = filling.subjects(orders)
         self._random = random.Random(7)
         self._versions: dict[int, int] = {}
+        self._sales = sales.Sales(self._log)
+        self._projection = Projection(db, sales.NAME, self._apply, tables=[sales.TABLE])
+        self._left = 0
+        self._read = asyncio.Event()
 
     async def append(self) -> None:
         number = self._random.randint(1, self._orders)
@@ -95,25 +98,24 @@ class _Work:
         await store.page(self._db, subject, status=None, before=None, limit=_SHOWN)
 
     async def rewind(self) -> None:
+        """To anywhere before the last `PROJECTED` events that the database was filled with."""
+        begin = self._random.randint(1, self._orders * len(filling.EVENTS) - PROJECTED)
         await self._db.execute("DELETE FROM sales")
-        await self._db.execute(_REWIND, sales.NAME, PROJECTED)
+        await self._db.execute(_REWIND, sales.NAME, begin)
 
     async def project(self) -> None:
-        """Have the service's projection catch up."""
-        left, caught_up = PROJECTED, asyncio.Event()
-        facts = sales.Sales(self._log)
+        """Have the service's projection read that many events, and no batch more."""
+        self._left = PROJECTED
+        self._read.clear()
+        await self._projection.start()
+        await self._read.wait()
+        await self._projection.stop()
 
-        async def apply(tx: Transaction, events: Sequence[StoredEvent], generation: int) -> None:
-            nonlocal left
-            await facts.apply(tx, events, generation)
-            left -= len(events)
-            if left <= 0:
-                caught_up.set()
-
-        projection = Projection(self._db, sales.NAME, apply, tables=[sales.TABLE])
-        await projection.start()
-        await caught_up.wait()
-        await projection.stop()
+    async def _apply(self, tx: Transaction, events: Sequence[StoredEvent], generation: int) -> None:
+        await self._sales.apply(tx, events, generation)
+        self._left -= len(events)
+        if self._left <= 0:
+            self._read.set()
 
 
 class _Costs:

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
+from elasticsearch import AsyncElasticsearch
+from elasticsearch import ConnectionError as NotThere
 from opentelemetry import baggage, context, metrics, propagate, trace
 from opentelemetry._logs import SeverityNumber, get_logger_provider
 from opentelemetry.sdk.resources import Resource
@@ -552,6 +554,17 @@ def instruments_of_ones_own() -> None:
     meter.create_histogram("h", "s").record(0.3)
     meter.create_up_down_counter("u").add(-1)
     meter.create_observable_gauge("g", [lambda _: [metrics.Observation(4, {"k": "v"})]])
+
+
+# A library that nobody here wrote.
+
+
+@scenario
+async def a_library_with_spans_of_its_own() -> None:
+    logging.getLogger("elastic_transport").setLevel("CRITICAL")  # it tells durations
+    async with AsyncElasticsearch("http://127.0.0.1:1", max_retries=0) as elastic:
+        with serve(503), contextlib.suppress(NotThere):
+            await elastic.info()
 
 
 class CountedIds(IdGenerator):

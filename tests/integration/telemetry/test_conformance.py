@@ -226,3 +226,14 @@ def test_the_metrics_are_the_same(both: tuple[Sink, Sink]) -> None:
     assert fast.keys() == sdk.keys()
     for name, ours in fast.items():
         assert ours == sdk[name]
+
+
+@pytest.mark.parametrize("engine", ["fast", "sdk"])
+def test_a_librarys_own_span_is_under_ours(engine: str) -> None:
+    sink, _ = run(engine, {})
+    scopes = [(scope, span) for path, _, scope, span in sink.found if path == "/v1/traces"]
+    (theirs,) = [span for scope, span in scopes if "elasticsearch-api" in scope]
+    (ours,) = [span for _, span in scopes if span.span_id == theirs.parent_span_id]
+    assert (theirs.name, ours.name) == ("info", "POST /v1/orders/{order_id}")
+    assert theirs.trace_id == ours.trace_id
+    assert [event.name for event in theirs.events] == ["exception"]
