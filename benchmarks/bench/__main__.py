@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import Final
 
-from benchmarks.bench import machine, page, rows
+from benchmarks.bench import machine, page, picture, rows
 from benchmarks.bench.bench import Bench
 from benchmarks.bench.measuring import measure
 from benchmarks.bench.processes import SubjectError
@@ -46,7 +46,8 @@ async def _run(bench: Bench, servers: Servers, *, page_wanted: bool) -> None:
     _tell("\n".join(["", page.text(cells), *judged, ""]))
     if page_wanted:
         described = machine.described(await servers.versions())
-        page.put(bench.name, page.section(bench, cells, judged, described))
+        drawn = picture.put(bench, found)
+        page.put(bench.name, page.section(bench, cells, judged, described, drawn))
 
 
 def _bench(name: str, options: argparse.Namespace) -> Bench:

@@ -55,7 +55,8 @@ class Bench:
     Variants that serve are driven by `driver`, "module:function" as a subject is, which then gives
     units and latencies. `needs` names backing parts, or "system" for the whole. Each variant is
     warmed up for `warm` seconds and then measured for `seconds`. `far` is what they talk to, a
-    subject as well, with the variant's environment: its address is their place's.
+    subject as well, with the variant's environment: its address is their place's. `pictured` are
+    the metrics that are drawn.
     """
 
     name: str
@@ -69,3 +70,4 @@ class Bench:
     warm: float = 1.0
     seconds: float = 4.0
     rounds: int = 5
+    pictured: tuple[str, ...] = ("cpu_us_per_unit",)

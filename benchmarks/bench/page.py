@@ -56,8 +56,10 @@ def text(cells: list[list[str]]) -> str:
     )
 
 
-def section(bench: Bench, cells: list[list[str]], judged: list[str], machine: str) -> str:
-    """Return the bench's section in Markdown."""
+def section(
+    bench: Bench, cells: list[list[str]], judged: list[str], machine: str, picture: str = ""
+) -> str:
+    """Return the bench's section in Markdown; `picture` is a file's name in docs/images."""
     head, *rest = cells
     grid = [head, ["---"] * len(head), *rest]
     return "\n".join(
@@ -68,6 +70,7 @@ def section(bench: Bench, cells: list[list[str]], judged: list[str], machine: st
             "",
             *(f"- `{one.name}`: {one.about}" for one in bench.variants),
             "",
+            *([f"![{bench.name} as bars](images/{picture})", ""] if picture else []),
             *(f"| {' | '.join(line)} |" for line in grid),
             "",
             *(f"- {line}" for line in judged),

@@ -1,12 +1,14 @@
 """The frame of `make bench`: processes under test, rows, goals, the page."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import aiohttp
 import pytest
 
-from benchmarks.bench import page, rows
+from benchmarks.bench import page, picture, rows
 from benchmarks.bench.bench import Bench, Goal, Variant
 from benchmarks.bench.measuring import measure
 from benchmarks.bench.processes import SubjectError, subject
@@ -168,3 +170,14 @@ def test_a_meter_keeps_no_more_latencies_than_fit(monkeypatch: pytest.MonkeyPatc
     for _ in range(3):
         meter.took(0.1)
     assert (meter.units, len(meter.latencies)) == (3, 2)
+
+
+def test_a_picture_has_a_bar_for_each_variant_as_long_as_its_median(tmp_path: Path) -> None:
+    bench = replace(_bench(), pictured=("per_second", "never_measured"))
+    name = picture.put(bench, _samples().rows(), tmp_path)
+    drawn = ET.parse(tmp_path / name).getroot()  # noqa: S314 - written above
+    bars = [one for one in drawn.iter() if one.get("class") in {"bar", "weft"}]
+    bare, weft = (float(str(one.get("width"))) for one in bars)
+    assert weft / bare == pytest.approx(120 / 100, rel=0.01)
+    assert "per second" in {one.text for one in drawn.iter()}
+    assert picture.put(replace(bench, pictured=()), _samples().rows(), tmp_path) == ""

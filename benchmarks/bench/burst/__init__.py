@@ -42,4 +42,5 @@ BENCH: Final = Bench(
     warm=0.0,
     seconds=16.0,
     rounds=3,
+    pictured=("kept_ratio", "peak_mib"),
 )

@@ -27,4 +27,5 @@ BENCH: Final = Bench(
     driver=f"{_HERE}.browsers:browsers",
     seconds=10.0,
     rounds=3,
+    pictured=("burst_seconds", "cpu_us_per_unit"),
 )

@@ -29,4 +29,5 @@ BENCH: Final = Bench(
     warm=0.5,
     seconds=60.0,
     rounds=1,
+    pictured=("peak_MB", "a_report_s"),
 )

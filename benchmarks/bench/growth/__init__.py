@@ -17,6 +17,7 @@ _SIZES: Final = {
     if size <= _MOST
 }
 _FLAT: Final = 1.5
+_METRICS: Final = ("append_cpu_us", "read_cpu_us", "project_cpu_us", "query_cpu_us")
 
 BENCH: Final = Bench(
     name="growth",
@@ -39,8 +40,9 @@ BENCH: Final = Bench(
     ),
     goals=tuple(
         Goal(variant=list(_SIZES)[-1], metric=metric, beside="10k", bound=_FLAT, kind="at most")
-        for metric in ("append_cpu_us", "read_cpu_us", "project_cpu_us", "query_cpu_us")
+        for metric in _METRICS
     ),
+    pictured=_METRICS,
     needs=("postgres",),
     warm=2.0,
     seconds=6.0,

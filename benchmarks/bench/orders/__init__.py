@@ -79,4 +79,5 @@ BENCH: Final = Bench(
     warm=8.0,
     seconds=10.0,
     rounds=3,
+    pictured=("cpu_us_per_unit", "per_second", "p99_ms"),
 )

@@ -29,4 +29,5 @@ BENCH: Final = Bench(
     warm=4.0,
     seconds=10.0,
     rounds=3,
+    pictured=("kilobytes_a_worker_KB", "worst_lag_ms"),
 )
