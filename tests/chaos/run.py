@@ -20,8 +20,6 @@ from tests.running import System
 SETTLE_SECONDS: Final = 60.0
 """What the system has after the last fault, with everything up again."""
 UP_SECONDS: Final = 240.0
-STATISTICS_SECONDS: Final = 5.5
-"""The broker's counters are as old at most."""
 TOKEN_SECONDS: Final = 6 * 3600.0
 INITIAL: Final = {**PLENTY, **SCARCE}
 PRICES: Final = {sku: 199 + 101 * number for number, sku in enumerate(INITIAL)}
@@ -124,7 +122,6 @@ async def _wait(outcome: Outcome, machine: Machine, auditor: Auditor) -> None:
     late = await machine.all_ready(UP_SECONDS)
     outcome.up_after = None if late else time.monotonic() - start
     outcome.settled_after = await reading.settled(auditor, SETTLE_SECONDS)
-    await asyncio.sleep(STATISTICS_SECONDS)
     outcome.unsettled = await auditor.unsettled()
 
 
