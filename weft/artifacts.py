@@ -1,7 +1,8 @@
 """Files that a service makes and others fetch: in a folder of this machine, or a bucket of S3."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -12,6 +13,11 @@ from weft.errors import Unavailable
 from weft.settings import SettingsError
 from weft.telemetry import record
 
+PIECE: Final = 1 << 20
+"""Bytes that are read at once."""
+_PART: Final = 5 << 20
+_PARTS: Final = 4
+"""Bytes that are written at once to S3, and how many times that side by side."""
 _SCHEMES: Final = ("file", "s3")
 
 
@@ -30,22 +36,35 @@ class Artifacts:
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
         self._store: ObjectStore | None = None
 
-    async def put(self, name: str, data: bytes) -> None:
-        """Store an object, whole or not at all. Raises Unavailable."""
+    async def put(self, name: str, data: bytes | IO[bytes]) -> None:
+        """Store an object, whole or not at all; a file is read from where it stands, in parts.
+
+        Raises Unavailable.
+        """
         with record.internal("put artifact"):
             try:
-                await obstore.put_async(self._open(), name, data)
+                await obstore.put_async(
+                    self._open(), name, data, chunk_size=_PART, max_concurrency=_PARTS
+                )
             except (BaseError, OSError) as error:
                 raise _away(error) from error
 
-    async def get(self, name: str) -> bytes:
-        """Return an object. Raises Unavailable, also where there is none of that name."""
-        with record.internal("get artifact"):
-            try:
-                found = await obstore.get_async(self._open(), name)
-                return bytes(await found.bytes_async())
-            except (BaseError, OSError) as error:
-                raise _away(error) from error
+    async def read(self, name: str, part: range) -> AsyncIterator[bytes]:
+        """Yield the bytes of `part` of an object, at most PIECE at once.
+
+        Each piece is a request of its own: nothing is held open for a reader who takes his time.
+        Raises Unavailable, also where there is no such object or it is shorter.
+        """
+        for start in range(part.start, part.stop, PIECE):
+            end = min(start + PIECE, part.stop)
+            with record.internal("read artifact"):
+                try:
+                    piece = await obstore.get_range_async(self._open(), name, start=start, end=end)
+                except (BaseError, OSError) as error:
+                    raise _away(error) from error
+            if len(piece) != end - start:
+                raise Unavailable("artifact_store", "it is shorter than it was")
+            yield bytes(piece)
 
     async def delete(self, name: str) -> None:
         """Delete an object; one that is gone already is no error. Raises Unavailable."""

@@ -29,12 +29,12 @@ REPORTS: Final = (
     ("GET", "/v1/reports"),
     ("GET", "/v1/reports/{report_id}"),
     ("DELETE", "/v1/reports/{report_id}"),
-    ("GET", "/v1/reports/{report_id}/download"),
     ("POST", "/v1/updates/tickets"),
     ("POST", "/v1/webhooks"),
     ("GET", "/v1/webhooks"),
     ("DELETE", "/v1/webhooks/{webhook_id}"),
 )
+DOWNLOAD: Final = "/v1/reports/{report_id}/download"
 SPECIFICATION_SECONDS: Final = 30.0
 """How long a specification is shown before the services are asked again."""
 OK: Final = 200
@@ -60,7 +60,13 @@ class Specification:
 
 
 def routes(
-    proxy: Proxy, orders: HttpClient, inventory: HttpClient, reports: HttpClient, *, jwks: Path
+    proxy: Proxy,
+    orders: HttpClient,
+    inventory: HttpClient,
+    reports: HttpClient,
+    downloads: HttpClient,
+    *,
+    jwks: Path,
 ) -> Routes:
     """Return the public routes. `jwks` is the file of the public keys."""
     serve = Routes()
@@ -68,6 +74,7 @@ def routes(
     for client, paths in ((orders, ORDERS), (inventory, INVENTORY), (reports, REPORTS)):
         for method, path in paths:
             serve.raw(method, path, proxy.to(client, path))
+    serve.raw("GET", DOWNLOAD, proxy.download(downloads, DOWNLOAD))
 
     @serve.get("/openapi.json", public=True)
     async def openapi(_: Request) -> Reply[bytes]:

@@ -23,7 +23,9 @@ from weft.service import Service, run
 from weft.settings import Duration, Secret, ServiceSettings, SettingsError
 
 MAX_LIST: Final = 32 << 20
-"""Bytes of an answer: 200 orders of 100 items with names of 200 characters; a report has 30 MiB."""
+"""Bytes of an answer: 200 orders of 100 items with names of 200 characters."""
+DOWNLOADS: Final = 200
+"""Downloads that may be under way at this instance."""
 _ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -90,11 +92,20 @@ def build(settings: GatewaySettings) -> Service:
         max_response=MAX_LIST,
         needed=False,
     )
+    # Connections of their own, so that slow downloads hold up nothing else.
+    downloads = HttpClient(
+        settings.reports_url,
+        name="reports' downloads",
+        timeout=settings.inner_timeout,
+        connections=DOWNLOADS,
+        needed=False,
+    )
     serve = routes(
         proxy,
         service.add(orders),
         service.add(inventory),
         service.add(reports),
+        service.add(downloads),
         jwks=Path(settings.jwks),
     )
     # A name of its own: two components of one name are one series, which Prometheus refuses.

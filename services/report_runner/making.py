@@ -1,9 +1,11 @@
 """Making a report: extract, transform, load."""
 
 import asyncio
+import io
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 import msgspec
 import polars as pl
@@ -16,8 +18,6 @@ from weft.errors import WeftError
 from weft.flags.faults import delay
 from weft.telemetry import record
 
-MAX_BYTES: Final = 30 << 20
-"""Bytes of an artifact: what the gateway hands on at once is a little more."""
 _EXTRACTED: Final = 70
 _TRANSFORMED: Final = 85
 _LOADED: Final = 99
@@ -62,24 +62,28 @@ class Maker:
         if sums.is_empty():
             raise CannotBeMade("no_sales")
         tell("transform", _EXTRACTED)
-        with record.internal("transform"):
-            table = await self._in_thread(self._report, sums, claim)
-            data = await self._in_thread(transform.encoded, table, claim.format)
-        if len(data) > MAX_BYTES:
-            raise CannotBeMade("too_large")
-        tell("load", _TRANSFORMED)
-        # The fence is part of the name: who has lost the report cannot overwrite what counts.
-        name = f"{claim.report_id}/{claim.fence}.{claim.format}"
-        await self._artifacts.put(name, data)
+        with tempfile.TemporaryFile() as file:
+            with record.internal("transform"):
+                rows = await self._in_thread(_written, sums, claim, file)
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            tell("load", _TRANSFORMED)
+            # The fence is part of the name: who has lost the report cannot overwrite what counts.
+            name = f"{claim.report_id}/{claim.fence}.{claim.format}"
+            await self._artifacts.put(name, file)
         tell("load", _LOADED)
-        return Made(artifact=name, rows=table.height, bytes=len(data))
-
-    @staticmethod
-    def _report(sums: pl.DataFrame, claim: Claim) -> pl.DataFrame:
-        try:
-            return transform.report(sums, claim.first, claim.end)
-        except transform.TooLargeError:
-            raise CannotBeMade("too_large") from None
+        return Made(artifact=name, rows=rows, bytes=size)
 
     async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+
+def _written(sums: pl.DataFrame, claim: Claim, file: IO[bytes]) -> int:
+    """Write the report, and return its rows: in one go, so that there are no more tables at once
+    than there are threads."""
+    try:
+        table = transform.report(sums, claim.first, claim.end)
+    except transform.TooLargeError:
+        raise CannotBeMade("too_large") from None
+    transform.write(table, claim.format, file)
+    return table.height

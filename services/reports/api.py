@@ -21,6 +21,9 @@ from weft.http import (
     Reply,
     Request,
     Routes,
+    Stream,
+    byte_range,
+    content_range,
     idempotency_key,
 )
 from weft.postgres import (
@@ -184,16 +187,26 @@ class _Reports:
             raise Problem(409, detail=f"This report is {ended.status} already.")
         return view(ended)
 
-    async def download(self, request: Request) -> Reply[bytes]:
+    async def download(self, request: Request) -> Reply[Stream]:
         report = await self._own(request)
-        if report.artifact is None:
+        if report.artifact is None or report.bytes is None:
             raise Problem(409, detail=f"This report is {report.status}, not finished.")
         name = f"{report.kind}-{report.first_day}-{report.end_day}.{report.format}"
-        return Reply(
-            await self._artifacts.get(report.artifact),
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-            content_type=MEDIA[report.format],
-        )
+        tag = f'"{report.artifact}"'  # what was stored by a name stays as it is
+        headers = {
+            "Accept-Ranges": "bytes",
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "ETag": tag,
+        }
+        if request.headers.get("If-None-Match") == tag:
+            return Reply(None, 304, headers)
+        part, status = byte_range(request.headers, size=report.bytes, tag=tag), 206
+        if part is None:
+            part, status = range(report.bytes), 200
+        else:
+            headers["Content-Range"] = content_range(part, report.bytes)
+        stream = Stream(self._artifacts.read(report.artifact, part), size=len(part))
+        return Reply(stream, status, headers, content_type=MEDIA[report.format])
 
     async def _own(self, request: Request) -> Report:
         """Return the caller's report of the path. Raises Problem 404."""

@@ -1,5 +1,6 @@
 """Artifacts in a folder."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,35 @@ from weft.errors import Unavailable
 from weft.settings import SettingsError
 
 
+async def read(artifacts: Artifacts, name: str, part: range) -> list[bytes]:
+    return [piece async for piece in artifacts.read(name, part)]
+
+
 async def test_what_was_put_is_got_until_it_is_deleted(tmp_path: Path) -> None:
     artifacts = Artifacts((tmp_path / "made when needed").as_uri())
     await artifacts.put("a/1.csv", b"first")
     await artifacts.put("a/1.csv", b"second")
     assert (tmp_path / "made when needed" / "a" / "1.csv").read_bytes() == b"second"
-    assert await artifacts.get("a/1.csv") == b"second"
+    assert await read(artifacts, "a/1.csv", range(6)) == [b"second"]
+    assert await read(artifacts, "a/1.csv", range(2, 4)) == [b"co"]
+    assert await read(artifacts, "a/1.csv", range(0)) == []
     await artifacts.delete("a/1.csv")
     await artifacts.delete("a/1.csv")
     with pytest.raises(Unavailable):
-        await artifacts.get("a/1.csv")
+        await read(artifacts, "a/1.csv", range(1))
+
+
+async def test_a_file_is_stored_and_read_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.artifacts.PIECE", 4)
+    artifacts = Artifacts(tmp_path.as_uri())
+    await artifacts.put("a", io.BytesIO(b"0123456789"))
+    assert await read(artifacts, "a", range(10)) == [b"0123", b"4567", b"89"]
+    with pytest.raises(Unavailable, match="shorter"):
+        await read(artifacts, "a", range(11))
+    with pytest.raises(Unavailable):
+        await read(artifacts, "a", range(20, 21))
 
 
 async def test_a_store_that_is_away_says_so_without_its_address(tmp_path: Path) -> None:

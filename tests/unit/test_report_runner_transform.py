@@ -27,6 +27,12 @@ def report(copied: bytes, days: int) -> pl.DataFrame:
     return transform.report(sums, FIRST, FIRST + timedelta(days=days))
 
 
+def written(table: pl.DataFrame, format_: transform.Format) -> bytes:
+    file = io.BytesIO()
+    transform.write(table, format_, file)
+    return file.getvalue()
+
+
 def column(table: pl.DataFrame, name: str) -> list[object]:
     return table[name].to_list()
 
@@ -84,14 +90,14 @@ def test_a_name_is_shown_as_it_was_given() -> None:
 
 def test_a_csv_has_a_head_and_two_decimals() -> None:
     table = report(lines((0, "A", 1, 1999)), 1)
-    head, first, *_ = transform.encoded(table, "csv").decode().splitlines()
+    head, first, *_ = written(table, "csv").decode().splitlines()
     assert head == "day,sku,name,currency,quantity,revenue,moving_average,forecast"
     assert first == "2026-03-01,A,Name,EUR,1,19.99,,"
 
 
 def test_parquet_reads_back_as_it_was_written() -> None:
     table = report(lines((0, "A", 1, 1999)), 3)
-    read = pl.read_parquet(io.BytesIO(transform.encoded(table, "parquet")))
+    read = pl.read_parquet(io.BytesIO(written(table, "parquet")))
     assert read.equals(table)
 
 

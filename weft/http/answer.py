@@ -8,6 +8,7 @@ from aiohttp.web import HTTPException, Response, StreamResponse
 from weft.errors import Unavailable, VersionConflict
 from weft.http.problem import PROBLEM_TYPE, Problem, busy
 from weft.http.reply import JSON_TYPE, Reply
+from weft.http.stream import Stream, Streamed
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,11 +24,13 @@ def render(answer: Any, status: int) -> StreamResponse:
     return Response(body=_encode(answer), status=status, content_type=JSON_TYPE)
 
 
-def _render_reply(reply: Reply[Any], status: int) -> Response:
+def _render_reply(reply: Reply[Any], status: int) -> StreamResponse:
     body = reply.body
     headers = dict(reply.headers or {})
     if body is not None:
         headers["Content-Type"] = reply.content_type
+        if isinstance(body, Stream):
+            return Streamed(body, reply.status or status, headers)
         if not isinstance(body, bytes):
             body = _encode(body)
     return Response(body=body, status=reply.status or status, headers=headers)

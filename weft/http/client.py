@@ -1,7 +1,8 @@
 """The HTTP client of a service: deadlines, retries within a budget, circuits, several addresses."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
 import aiohttp
@@ -13,8 +14,10 @@ from weft.errors import Unavailable
 from weft.http.breaker import BreakerPolicy
 from weft.http.peer import Peer, Peers
 from weft.http.retry import RetryBudget, pause_before
+from weft.http.stream import Stream
 from weft.http.target import Query, target_of
 from weft.telemetry import counter, record
+from weft.telemetry.calls import ClientCall
 
 T = TypeVar("T")
 
@@ -31,6 +34,7 @@ CHECK_DEADLINE = 1.0
 
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 _TRY_AGAIN = frozenset((502, 503, 504))
+_REDIRECTION = 300
 _SERVER_ERROR = 500
 
 _encode = msgspec.json.Encoder().encode
@@ -48,6 +52,17 @@ class ClientResponse(msgspec.Struct, frozen=True):
     def json(self, into: type[T]) -> T:
         """Return the body as `into`; raise msgspec.DecodeError or UnicodeDecodeError."""
         return msgspec.json.decode(self.body, type=into)
+
+
+class StreamedResponse(msgspec.Struct, frozen=True):
+    """An answer whose `body` is still to come, and has to be closed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Stream
+
+
+R = TypeVar("R", ClientResponse, StreamedResponse)
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -73,6 +88,36 @@ class _TryFailed(Exception):
 
 class _TooLarge(Exception):
     """The answer's body is beyond the bound."""
+
+
+class _Body:
+    """The body of an answer, as it comes; the span of its call ends with it."""
+
+    def __init__(self, name: str, response: aiohttp.ClientResponse, span: ClientCall) -> None:
+        self._name = name
+        self._response = response
+        self._span = span
+        self._error: BaseException | None = None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._response.content.iter_any():
+                yield piece
+        except (aiohttp.ClientError, OSError) as error:
+            self._error = Unavailable(self._name, _failed(error).why)
+            raise self._error from None
+        except asyncio.CancelledError as error:
+            self._error = error
+            raise
+
+    def close(self) -> None:
+        self._response.close()
+        self._span.end(self._error)
+
+
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body
 
 
 class HttpClient:
@@ -172,8 +217,29 @@ class HttpClient:
                 body,
                 repeatable if idempotent is None else idempotent,
                 asyncio.get_running_loop().time() + (timeout or self._timeout),
-            )
+            ),
+            self._exchange,
         )
+
+    async def stream(
+        self,
+        template: str,
+        *,
+        path: Mapping[str, Any] | None = None,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> StreamedResponse:
+        """Return the answer to a GET once its head is there; raise Unavailable if there is none.
+
+        Deadlines and tries, as `request` has them, are for the head alone; each piece of the body
+        has a deadline of its own (see Stream). Only a success is streamed: what else is answered is
+        read at once, within `max_response`. The body's `next` raises Unavailable if it breaks off;
+        whoever asked closes it, in the same task.
+        """
+        until = asyncio.get_running_loop().time() + self._timeout
+        sent, target = CIMultiDict(headers or {}), target_of(template, path, query)
+        call = _Call("GET", template, target, sent, None, repeatable=True, deadline=until)
+        return await self._send(call, self._exchange_head)
 
     async def websocket(
         self,
@@ -222,13 +288,13 @@ class HttpClient:
         peer.breaker.settle(permit, ok=True)
         return socket
 
-    async def _send(self, call: _Call) -> ClientResponse:
+    async def _send(self, call: _Call, exchange: Callable[[_Call, Peer, int], Awaitable[R]]) -> R:
         self._budget.deposit()
         tried = 0
         while True:
             pause = pause_before(tried + 1)
             try:
-                response = await self._try(call, tried)
+                response = await self._try(call, tried, exchange)
             except _TryFailed as failed:
                 repeatable = call.repeatable or not failed.sent
                 if not repeatable or not self._may_retry(call, tried, pause):
@@ -247,13 +313,15 @@ class HttpClient:
         in_time = asyncio.get_running_loop().time() + pause < call.deadline
         return tried < self._retries and in_time and self._budget.withdraw()
 
-    async def _try(self, call: _Call, tried: int) -> ClientResponse:
+    async def _try(
+        self, call: _Call, tried: int, exchange: Callable[[_Call, Peer, int], Awaitable[R]]
+    ) -> R:
         picked = self._peers.pick()
         if picked is None:
             raise Unavailable(self.name, "its circuit is open")
         peer, permit = picked
         try:
-            response = await self._exchange(call, peer, tried)
+            response = await exchange(call, peer, tried)
         except (aiohttp.ClientError, OSError, _TooLarge) as error:
             # A peer whose answer is too large for us is well.
             peer.breaker.settle(permit, ok=isinstance(error, _TooLarge))
@@ -265,31 +333,55 @@ class HttpClient:
         return response
 
     async def _exchange(self, call: _Call, peer: Peer, tried: int) -> ClientResponse:
-        until = min(call.deadline, asyncio.get_running_loop().time() + self._try_timeout)
-        url = peer.base_url + call.target
-        with record.http_client(
-            call.method,
-            call.template,
-            host=peer.host,
-            port=peer.port,
-            url=url.partition("?")[0],
-            attempt=tried,
-        ) as span:
-            headers = call.headers.copy()
-            headers.update(span.carrier)
+        with self._begun(call, peer, tried) as span:
             async with (
-                asyncio.timeout_at(until),
-                self._open.request(
-                    call.method,
-                    URL(url, encoded=True),
-                    headers=headers,
-                    data=call.body,
-                    allow_redirects=False,
-                ) as response,
+                asyncio.timeout_at(self._until(call)),
+                self._asked(call, peer, span) as response,
             ):
                 body = await self._read(response)
                 span.status = response.status
                 return ClientResponse(response.status, response.headers, body)
+
+    async def _exchange_head(self, call: _Call, peer: Peer, tried: int) -> StreamedResponse:
+        span = self._begun(call, peer, tried)
+        try:
+            async with asyncio.timeout_at(self._until(call)), AsyncExitStack() as stack:
+                response = await stack.enter_async_context(self._asked(call, peer, span))
+                span.status, headers = response.status, response.headers
+                if response.status < _REDIRECTION:
+                    stack.pop_all()  # it is the body's now
+                    body = _Body(self.name, response, span)
+                    stream = Stream(body.pieces(), size=response.content_length)
+                    stream.on_close(body.close)
+                    return StreamedResponse(span.status, headers, stream)
+                held = await self._read(response)
+        except BaseException as error:
+            span.end(error)
+            raise
+        span.end()
+        return StreamedResponse(span.status, headers, Stream(_whole(held), size=len(held)))
+
+    def _until(self, call: _Call) -> float:
+        return min(call.deadline, asyncio.get_running_loop().time() + self._try_timeout)
+
+    def _begun(self, call: _Call, peer: Peer, tried: int) -> ClientCall:
+        url = peer.base_url + call.target.partition("?")[0]
+        return record.http_client(
+            call.method, call.template, host=peer.host, port=peer.port, url=url, attempt=tried
+        )
+
+    def _asked(
+        self, call: _Call, peer: Peer, span: ClientCall
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        headers = call.headers.copy()
+        headers.update(span.carrier)
+        return self._open.request(
+            call.method,
+            URL(peer.base_url + call.target, encoded=True),
+            headers=headers,
+            data=call.body,
+            allow_redirects=False,
+        )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -316,7 +408,7 @@ def _failed(error: Exception) -> _TryFailed:
     return _TryFailed(f"no whole answer ({type(error).__name__})", sent=True)
 
 
-def _retry_after(response: ClientResponse) -> float:
+def _retry_after(response: ClientResponse | StreamedResponse) -> float:
     """Return the seconds that the peer asks for; a date is not understood and counts as none."""
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isdecimal() and len(value) < 6 else 0.0  # noqa: PLR2004 - a day

@@ -15,6 +15,7 @@ from weft.http.front import Front
 from weft.http.problem import Problem
 from weft.http.request import Request
 from weft.http.routes import Route
+from weft.http.stream import BrokenOff, CallerLeft, Streamed
 from weft.http.websocket import Upgrade, Upgraded
 from weft.ids import uuid7
 from weft.telemetry import get_logger, record
@@ -98,6 +99,8 @@ class Endpoint:
             call.set(ATTRIBUTE, True)
         try:
             response = await self._respond(request, refusal)
+            if isinstance(response, Streamed):
+                return await self._stream(response, request, call)
         except asyncio.CancelledError:
             call.status = CLIENT_LEFT
             call.end()
@@ -109,6 +112,23 @@ class Endpoint:
         call.response_bytes = response.content_length or response.body_length
         if not response.prepared:
             self._sign(response, request)
+        call.end(error)
+        return response
+
+    async def _stream(
+        self, response: Streamed, request: Request, call: ServerCall
+    ) -> StreamResponse:
+        """Send the body, within the call: how it went is told at its end."""
+        self._sign(response, request)
+        call.status, error = response.status, None
+        try:
+            await response.send(request.http)
+        except CallerLeft:
+            call.status = CLIENT_LEFT
+        except BrokenOff as broken:
+            error = broken.__cause__
+        call.request_bytes = len(request.raw)
+        call.response_bytes = response.sent
         call.end(error)
         return response
 

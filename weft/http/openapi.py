@@ -13,6 +13,7 @@ from weft.http.problem import PROBLEM_TYPE, ProblemDocument
 from weft.http.reply import JSON_TYPE, Reply
 from weft.http.request import Request
 from weft.http.routes import Route, Routes
+from weft.http.stream import Stream
 
 _REF = "#/components/schemas/{name}"
 _NAME = re.compile(r"\{(\w+)(?:\.\.\.)?\}")
@@ -151,6 +152,6 @@ def _payload(kind: Any) -> Any:
         return Union[members] if members else None  # noqa: UP007 - known only now
     if get_origin(kind) is Reply:
         return _payload(get_args(kind)[0])
-    if kind in (None, NoneType, Any, bytes, Reply, msgspec.Raw):
+    if kind in (None, NoneType, Any, bytes, Reply, Stream, msgspec.Raw):
         return None
     return None if isinstance(kind, type) and issubclass(kind, StreamResponse) else kind

@@ -6,6 +6,7 @@ from weft.http.client import HttpClient
 from weft.http.problem import Problem
 from weft.http.reply import Reply
 from weft.http.request import Request
+from weft.http.stream import Stream
 
 PASSED_ON = (
     "Accept",
@@ -15,15 +16,19 @@ PASSED_ON = (
     "Idempotency-Key",
     "If-Match",
     "If-None-Match",
+    "If-Range",
+    "Range",
 )
 """Headers of a request that reach the service behind."""
 
 _ONCE = frozenset(("Authorization", "Content-Type", "Idempotency-Key"))
 
 PASSED_BACK = (
+    "Accept-Ranges",
     "Allow",
     "Cache-Control",
     "Content-Disposition",
+    "Content-Range",
     "ETag",
     "Idempotent-Replayed",
     "Last-Modified",
@@ -57,11 +62,36 @@ async def forward(
         body=body or None,
         headers={**_passed_on(request), **(headers or {})},
     )
-    kept = {name: answer.headers[name] for name in PASSED_BACK if name in answer.headers}
-    media = answer.headers.get("Content-Type", "application/octet-stream")
+    kept, media = _passed_back(answer.headers)
     if request.method == "HEAD":
         kept["Content-Type"] = media
     return Reply(answer.body or None, answer.status, kept, content_type=media)
+
+
+async def forward_stream(
+    request: Request,
+    client: HttpClient,
+    template: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Reply[Stream]:
+    """Return what the service behind answers to a GET, its body as it comes.
+
+    Else as `forward`. The body is read no faster than our caller takes it.
+    """
+    answer = await client.stream(
+        template,
+        path=request.path,
+        query=request.query_string,
+        headers={**_passed_on(request), **(headers or {})},
+    )
+    kept, media = _passed_back(answer.headers)
+    return Reply(answer.body, answer.status, kept, content_type=media)
+
+
+def _passed_back(headers: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    kept = {name: headers[name] for name in PASSED_BACK if name in headers}
+    return kept, headers.get("Content-Type", "application/octet-stream")
 
 
 def _passed_on(request: Request) -> dict[str, str]:

@@ -11,8 +11,8 @@ JSON_TYPE = "application/json"
 class Reply(Generic[T]):
     """An answer with its own status and headers.
 
-    `body` is encoded as JSON, unless it is bytes, which are sent as they are; None is an empty
-    body. `status` defaults to the route's. Annotate a handler with `Reply[Order]` and the
+    `body` is encoded as JSON, unless it is bytes or a Stream, which are sent as they are; None is
+    an empty body. `status` defaults to the route's. Annotate a handler with `Reply[Order]` and the
     specification tells the type.
     """
 

@@ -279,4 +279,4 @@ def _failure_of(status: int, threshold: int, error: BaseException | None) -> str
     """error.type of a request: its status where that says it failed, else its exception's type."""
     if status >= threshold:
         return str(status)
-    return type(error).__qualname__ if error is not None and not status else None
+    return type(error).__qualname__ if error is not None else None

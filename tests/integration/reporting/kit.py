@@ -102,6 +102,16 @@ class Shop:
             },
         )
 
+    async def gateway(self, *reports: Running) -> Running:
+        """Start a gateway in front of reports; whom else it needs is played by them, too."""
+        urls = " ".join(each.url for each in reports)
+        return await self._start(
+            "gateway",
+            WEFT_REPORTS_URL=urls,
+            WEFT_ORDERS_URL=reports[0].url,
+            WEFT_INVENTORY_URL=reports[0].url,
+        )
+
     @asynccontextmanager
     async def requestor(self, reports: Running) -> AsyncIterator[Requestor]:
         """What a runner speaks with reports by."""
