@@ -1,13 +1,19 @@
-"""`python -m registry` writes docs/telemetry.md; `python -m registry check FOLDER` checks."""
+"""`python -m registry` writes docs/telemetry.md, `older` the collector's list of older names.
+
+`python -m registry check FOLDER` checks what was received.
+"""
 
 import sys
 from pathlib import Path
 
+from registry import older
 from registry.check import checked
 from registry.listed import Registry
 from registry.page import page
 
-PAGE = Path(__file__).parents[1] / "docs" / "telemetry.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "telemetry.md"
+TODAY = ROOT / "otel-collector" / "today.yaml"
 
 
 def main(arguments: list[str]) -> int:
@@ -15,6 +21,9 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case []:
             PAGE.write_text(page(Registry.load()), encoding="utf-8")
+            return 0
+        case ["older"]:
+            TODAY.write_text(older.config(), encoding="utf-8")
             return 0
         case ["check", folder]:
             findings, seen = checked(Path(folder))

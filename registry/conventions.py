@@ -13,14 +13,19 @@ from opentelemetry import semconv
 
 _UNIT: Final = re.compile(r"^Unit: (\S+)$", re.MULTILINE)
 _INSTRUMENT: Final = re.compile(r"^Instrument: (\S+)$", re.MULTILINE)
+_NAME: Final = re.compile(r"`([a-z_.]+)`")
 _DEPRECATED: Final = "Deprecated"
 
 
 class Convention(msgspec.Struct, frozen=True):
-    """An attribute or a metric. `unit` and `instrument` are a metric's, "" where it does not say"""
+    """An attribute or a metric. `unit` and `instrument` are a metric's, "" where it does not say.
+
+    `instead` are the names that a deprecated one was replaced by, where it says so.
+    """
 
     name: str
     deprecated: bool
+    instead: tuple[str, ...]
     unit: str
     instrument: str
 
@@ -57,6 +62,7 @@ def _constants(path: Path) -> Iterator[Convention]:
                 yield Convention(
                     name,
                     told.strip().startswith(_DEPRECATED),
+                    tuple(_NAME.findall(told.strip().partition("\n")[0])),
                     unit[1] if unit else "",
                     instrument[1] if instrument else "",
                 )

@@ -31,6 +31,8 @@ _PORTS: Final = {
     "valkey": 6379,
     "otel-collector": 4317,
     "otel-collector-http": 4318,
+    "otel-collector-zipkin": 9411,
+    "otel-collector-fluent": 8006,
     "otel-collector-health": 13133,
     "otel-collector-metrics": 8888,
     "jaeger": 16686,

@@ -26,6 +26,7 @@ class StackSettings(Settings, frozen=True, kw_only=True):
     faults: bool | None = None
     environment: str = "local"
     sampling: Literal["all", "tail"] = "all"
+    doors: Literal["usual", "all"] = "usual"
 
 
 def traffic(environ: Mapping[str, str] = os.environ) -> bool:
@@ -48,6 +49,11 @@ def faults(environ: Mapping[str, str]) -> bool:
 def sampling(environ: Mapping[str, str]) -> str:
     """Return which traces are stored: all, or a choice at their end (tail). SettingsError."""
     return StackSettings.load(environ).sampling
+
+
+def doors(environ: Mapping[str, str]) -> str:
+    """Return which doors the collector has beside OTLP; SettingsError in one line."""
+    return StackSettings.load(environ).doors
 
 
 def load(environ: Mapping[str, str] = os.environ) -> tuple[Path, int]:

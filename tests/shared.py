@@ -54,7 +54,7 @@ class Run:
 def _started(home: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Start a system; return what it takes to steer it, and what `weft env` says."""
     own = {"WEFT_HOME": str(home), "WEFT_PORT_BASE": str(free_port_base()), "WEFT_TRAFFIC": "0"}
-    own["WEFT_RECORD_TELEMETRY"] = "true"
+    own |= {"WEFT_RECORD_TELEMETRY": "true", "WEFT_DOORS": "all"}
     # Report workers come and go within seconds, so that a test sees both.
     own |= {"WEFT_REPORT_TARGET_WAIT": "1s", "WEFT_REPORT_SCALE_DOWN_DELAY": "5s"}
     system = System({**os.environ, **own})

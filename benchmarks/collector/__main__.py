@@ -128,6 +128,8 @@ def _collector(
         "WEFT_COLLECTOR_GRPC": f"127.0.0.1:{PORTS}",
         "WEFT_COLLECTOR_HTTP": f"127.0.0.1:{PORTS + 1}",
         "WEFT_COLLECTOR_HEALTH": f"127.0.0.1:{PORTS + 2}",
+        "WEFT_COLLECTOR_ZIPKIN": f"127.0.0.1:{PORTS + 6}",
+        "WEFT_COLLECTOR_FLUENT": f"127.0.0.1:{PORTS + 7}",
         "WEFT_COLLECTOR_METRICS_HOST": "127.0.0.1",
         "WEFT_COLLECTOR_METRICS_PORT": str(PORTS + 3),
         "WEFT_COLLECTOR_DATA": str(folder / "queue"),
@@ -137,7 +139,7 @@ def _collector(
         "GOMEMLIMIT": "350MiB",
     }
     configs = []
-    for name in ("config.yaml", f"sampling-{sampling}.yaml"):
+    for name in ("config.yaml", "doors-usual.yaml", "today.yaml", f"sampling-{sampling}.yaml"):
         text = (ROOT / "otel-collector" / name).read_text(encoding="utf-8")
         if not redacting:
             text = text.replace(", redaction", "").replace(", transform/redact", "")

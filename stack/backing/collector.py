@@ -13,7 +13,8 @@ from stack.system import System
 
 def program(system: System, found: Found) -> Program:
     ports, record = system.ports, recorded(system)
-    sampling = settings.sampling(services.remembered(system))
+    remembered = services.remembered(system)
+    sampling, doors = settings.sampling(remembered), settings.doors(remembered)
     return Program(
         id="otel-collector",
         name="otel-collector",
@@ -21,13 +22,17 @@ def program(system: System, found: Found) -> Program:
         port=ports.of("otel-collector"),
         command=(
             found.binaries["otelcol"],
-            f"--config={ROOT / 'otel-collector' / 'config.yaml'}",
-            f"--config={ROOT / 'otel-collector' / f'sampling-{sampling}.yaml'}",
+            *(
+                f"--config={ROOT / 'otel-collector' / name}.yaml"
+                for name in ("config", f"doors-{doors}", "today", f"sampling-{sampling}")
+            ),
             *([f"--config={ROOT / 'otel-collector' / 'record.yaml'}"] if record.exists() else []),
         ),
         environment={
             "WEFT_COLLECTOR_GRPC": ports.address("otel-collector"),
             "WEFT_COLLECTOR_HTTP": ports.address("otel-collector-http"),
+            "WEFT_COLLECTOR_ZIPKIN": ports.address("otel-collector-zipkin"),
+            "WEFT_COLLECTOR_FLUENT": ports.address("otel-collector-fluent"),
             "WEFT_COLLECTOR_HEALTH": ports.address("otel-collector-health"),
             "WEFT_COLLECTOR_METRICS_HOST": BIND,
             "WEFT_COLLECTOR_METRICS_PORT": str(ports.of("otel-collector-metrics")),

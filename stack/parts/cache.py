@@ -21,8 +21,9 @@ def parts() -> Path:
 
 
 def part_folder(part: Part) -> Path:
-    """The folder with the built programs of this version of the part."""
-    return parts() / f"{part.name}-{part.version}"
+    """The folder with the built programs of this version of the part, and of this build of it."""
+    build = f"-{part.revision}" if part.revision > 1 else ""
+    return parts() / f"{part.name}-{part.version}{build}"
 
 
 def go_modules() -> Path:

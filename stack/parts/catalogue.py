@@ -44,6 +44,7 @@ _ALL = (
         name="otel-collector",
         kind="go",
         version="0.161.0",
+        revision=2,  # with the doors for Zipkin and Fluent Forward
         binaries=(Binary("otelcol", also=("otelcol-contrib",)),),
     ),
     Part(name="jaeger", kind="go", version="2.13.0", binaries=(Binary("jaeger"),)),

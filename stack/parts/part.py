@@ -32,6 +32,8 @@ class Part:
     Kind "go" is built here and has exactly one right `version`. Kind "apt" comes from the first
     of `packages` that the machine's distribution has; "own" is never installed, the user brings
     it. For both, `version` is the oldest that will do and `below` the first that will not.
+    `revision` counts the builds of one version: one with other components than the last has a
+    folder of its own in the cache, beside that of older checkouts and of images without it.
     One `on_demand` is no part of a running system: never `missing`, installed where asked for.
     """
 
@@ -42,6 +44,7 @@ class Part:
     below: str | None = None
     packages: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    revision: int = 1
     on_demand: bool = False
 
     def accepts(self, version: str) -> bool:
