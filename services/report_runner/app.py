@@ -20,11 +20,11 @@ from services.report_runner.scaling import Limits
 from services.report_runner.worker import TARGET, Work
 from services.report_runner.workers import Workers
 from weft import __version__, alertmanager
-from weft.artifacts import Artifacts
+from weft.artifacts import Artifacts, ArtifactsSettings
 from weft.http import Authenticator, HttpClient
 from weft.messaging import Broker, Consumer, ServiceTopology
 from weft.service import Service, run
-from weft.settings import Duration, Secret, ServiceSettings, SettingsError
+from weft.settings import Duration, Secret, SettingsError
 from weft.telemetry.options import TelemetryOptions
 from weft.webhooks import Target, Webhooks, check_secret
 
@@ -37,7 +37,7 @@ DRAIN_SHARE: Final = 0.3
 """Of the drain, what reports in hand have to come to their end; then they are given back."""
 
 
-class ReportRunnerSettings(ServiceSettings, frozen=True, kw_only=True):
+class ReportRunnerSettings(ArtifactsSettings, frozen=True, kw_only=True):
     port: int = 8105
     database_url: Secret
     broker_url: Secret
@@ -49,8 +49,6 @@ class ReportRunnerSettings(ServiceSettings, frozen=True, kw_only=True):
     """A token with the scope reports:run."""
     report_webhook_secret: Secret
     """What results are signed with: whsec_ and 24 to 64 bytes in base64."""
-    artifacts_url: str
-    """Where reports are put: file:///folder or s3://bucket/prefix."""
     report_again_in: Duration = 5.0
     """How long a report waits for its next attempt when something that it needs was away."""
     alerts_key: Secret
@@ -79,7 +77,7 @@ def build(settings: ReportRunnerSettings) -> Service:
         f"{settings.reports_url}/webhooks/report-runner", [settings.report_webhook_secret]
     )
     webhooks = service.add(Webhooks(db, {TARGET: target}))
-    maker = Maker(sales, Artifacts(settings.artifacts_url), threads)
+    maker = Maker(sales, Artifacts.of(settings), threads)
     work = Work(maker, requestor, db, webhooks, again_in=settings.report_again_in)
     workers = service.add(Workers(db, work.run, drain=settings.drain_timeout * DRAIN_SHARE))
     broker = service.add(

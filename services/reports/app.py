@@ -12,17 +12,17 @@ from services.reports.queue_facts import FACTS_EVERY, QueueFacts
 from services.reports.requests import Requests
 from services.reports.webhooks_api import secrets_of
 from weft import __version__
-from weft.artifacts import Artifacts
+from weft.artifacts import Artifacts, ArtifactsSettings
 from weft.http import Authenticator, Routes
 from weft.messaging import Fanout
 from weft.postgres import DeadlineScanner, Handlers, Outbox
 from weft.service import Service, run
-from weft.settings import Duration, Secret, ServiceSettings
+from weft.settings import Duration, Secret
 from weft.telemetry.options import TelemetryOptions
 from weft.webhooks import Webhooks, check_secret
 
 
-class ReportsSettings(ServiceSettings, frozen=True, kw_only=True):
+class ReportsSettings(ArtifactsSettings, frozen=True, kw_only=True):
     port: int = 8104
     database_url: Secret
     broker_url: Secret
@@ -31,8 +31,6 @@ class ReportsSettings(ServiceSettings, frozen=True, kw_only=True):
     """What the runner signs a report's result with: whsec_ and 24 to 64 bytes in base64."""
     webhook_key: Secret
     """What the secrets of customers' webhooks are derived from."""
-    artifacts_url: str
-    """Where runners put reports: file:///folder or s3://bucket/prefix."""
     report_lease: Duration = 15.0
     """How long a runner has a report without a word."""
     report_expiry: Duration = 900.0
@@ -64,7 +62,7 @@ def build(settings: ReportsSettings) -> Service:
     requests = Requests(db, channel, lease=settings.report_lease, expires_in=settings.report_expiry)
     service.add(DeadlineScanner(db, requests.handlers))
     service.background("queue facts", QueueFacts(db).run)
-    artifacts = Artifacts(settings.artifacts_url)
+    artifacts = Artifacts.of(settings)
     service.background("retention", lambda: retention.run(db, artifacts, kept=settings.report_kept))
     serve = Routes()
     serve.include(channel_api.routes(db, hub))

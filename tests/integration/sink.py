@@ -1,5 +1,6 @@
-"""A collector's door for processes under test: it takes all telemetry and keeps none."""
+"""A collector's door for processes under test: it takes all telemetry."""
 
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,12 +8,15 @@ from weft.http import HttpServer, Reply, Request, Routes
 
 
 @asynccontextmanager
-async def telemetry_sink() -> AsyncIterator[str]:
-    """The address for OTEL_EXPORTER_OTLP_ENDPOINT."""
+async def telemetry_sink(kept: list[bytes] | None = None) -> AsyncIterator[str]:
+    """The address for OTEL_EXPORTER_OTLP_ENDPOINT; what comes is appended to `kept`."""
     routes = Routes()
 
     async def take(request: Request) -> Reply[bytes]:
-        await request.http.read()
+        body = await request.http.read()
+        if kept is not None:
+            packed = request.headers.get("Content-Encoding") == "gzip"
+            kept.append(gzip.decompress(body) if packed else body)
         return Reply(b"", content_type="application/x-protobuf")
 
     routes.raw("POST", "/v1/{signal}", take, public=True)

@@ -7,7 +7,7 @@ import pytest
 
 from weft.artifacts import Artifacts
 from weft.errors import Unavailable
-from weft.settings import SettingsError
+from weft.settings import Secret, SettingsError
 
 
 async def read(artifacts: Artifacts, name: str, part: range) -> list[bytes]:
@@ -48,6 +48,23 @@ async def test_a_store_that_is_away_says_so_without_its_address(tmp_path: Path) 
         await artifacts.put("a", b"")
     assert away.value.dependency == "artifact_store"
     assert str(tmp_path) not in str(away.value)
+
+
+@pytest.mark.parametrize("given", ["", "key", "key:", ":secret"])
+def test_credentials_that_are_none_are_refused_and_not_shown(given: str) -> None:
+    with pytest.raises(
+        SettingsError, match="WEFT_ARTIFACTS_CREDENTIALS: expected ACCESS"
+    ) as caught:
+        Artifacts("s3://bucket", credentials=Secret(given))
+    assert "ecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["", "s3.example.com", "ftp://host", "http://", "http://a:b@c"]
+)
+def test_an_endpoint_that_is_no_address_is_refused(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match="WEFT_ARTIFACTS_ENDPOINT"):
+        Artifacts("s3://bucket", endpoint=endpoint)
 
 
 @pytest.mark.parametrize("url", ["", "artifacts", "/folder", "file://", "ftp://host/a", "s3://"])

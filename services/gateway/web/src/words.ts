@@ -22,6 +22,7 @@ const REASONS: Record<string, string> = {
   timed_out: "timed out",
   no_sales: "nothing was sold in these days",
   too_large: "more rows than a report may have",
+  artifact_store_unavailable: "it could not be stored",
   worker_lost: "its worker was lost too often",
   cancelled_by_user: "by you",
 };
