@@ -21,7 +21,7 @@ READERS: Final = {"orders_reader": "orders"}
 """Roles that only read the views of a service's read model, each with its database."""
 _PASSWORD_BYTES: Final = 24
 _NO_CHANNELS: Final = "# The ways to people that the notifier has: docs/alerts.md.\n"
-_TRAFFIC: Final = ("orders:write", "inventory:write", SYNTHETIC)
+_TRAFFIC: Final = ("orders:write", "inventory:write", "reports:write", SYNTHETIC)
 _RUNNER: Final = ("reports:run",)
 _YEARS: Final = 10 * 365 * 86400.0
 """Seconds that the traffic's token is good: as long as the key that stands beside it, about."""
@@ -39,7 +39,7 @@ class Credentials:
         self._ports = ports
 
     def make(self, services: list[str]) -> None:
-        """Make what is missing; what is there stays."""
+        """Make what is missing; what is there stays, but the traffic's token: its scopes grow."""
         users = [ADMIN, *services]
         roles = [f"postgres-{user}" for user in (*users, *READERS)]
         for name in [*roles, "valkey", "grafana-admin"]:
@@ -54,7 +54,7 @@ class Credentials:
         self._make("notifier-channels", _NO_CHANNELS)
         self._make("token-key.pem", new_private_key().decode())
         write(self.jwks_path, json.dumps(self.signer().jwks()) + "\n")
-        self._make("traffic-token", self.signer().mint("traffic", _TRAFFIC, _YEARS).token)
+        self.file("traffic-token", self.signer().mint("traffic", _TRAFFIC, _YEARS).token)
         runner = self.signer().mint("report_runner", _RUNNER, _YEARS)
         self._make("report-runner-token", runner.token)
         for service in services:

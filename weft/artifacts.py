@@ -104,7 +104,10 @@ class Artifacts:
             yield bytes(piece)
 
     async def delete(self, name: str) -> None:
-        """Delete an object; one that is gone already is no error. Raises Unavailable."""
+        """Delete an object, and folders that it leaves empty; one that is gone already is no error.
+
+        Raises Unavailable.
+        """
         try:
             await obstore.delete_async(self._open(), name)
         except FileNotFoundError:
@@ -117,7 +120,7 @@ class Artifacts:
             if self._folder is None:
                 self._store = self._bucket.open()
             else:
-                self._store = LocalStore(self._folder, mkdir=True)
+                self._store = LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
         return self._store
 
 

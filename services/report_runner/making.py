@@ -59,7 +59,7 @@ class Maker:
             sums = await self._sales.sums(
                 claim.first, claim.end, lambda share: tell("extract", int(share * _EXTRACTED))
             )
-        if sums.is_empty():
+        if sums.is_empty() and not claim.synthetic:
             raise CannotBeMade("no_sales")
         tell("transform", _EXTRACTED)
         with tempfile.TemporaryFile() as file:

@@ -32,6 +32,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     format: Format
     lease: float
     remaining: float
+    synthetic: bool = False
+    """Nobody asked for it: it is in no metric of reports, and may be empty."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

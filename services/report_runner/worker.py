@@ -70,6 +70,7 @@ class Work:
         """Make the report and store its result; or give it back. A cancellation gives it back."""
         with record.internal("run report") as call:
             call.set("weft.report.id", claim.report_id)
+            call.set("weft.synthetic", claim.synthetic or None)
             outcome = "released"
             try:
                 outcome = await self._run(claim)
@@ -85,7 +86,8 @@ class Work:
                 log.exception("report failed", error, **_facts(claim))
                 await self._release(claim, "internal_error", again_in=self._again_in)
             finally:
-                _runs.add(1, {"weft.report.outcome": outcome})
+                if not claim.synthetic:
+                    _runs.add(1, {"weft.report.outcome": outcome})
                 log.info("report run", **_facts(claim), **{"weft.report.outcome": outcome})
 
     async def _run(self, claim: Claim) -> str:
@@ -97,7 +99,8 @@ class Work:
             outcome = "failed"
         else:
             await self._finish(claim, {"made": made})
-        await self._took(time.monotonic() - began)
+        if not claim.synthetic:
+            await self._took(time.monotonic() - began)
         return outcome
 
     async def _took(self, seconds: float) -> None:

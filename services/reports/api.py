@@ -36,6 +36,7 @@ from weft.postgres import (
     Transaction,
     retry_on_conflict,
 )
+from weft.telemetry import SYNTHETIC, mark_synthetic
 
 READ: Final = "reports:read"
 WRITE: Final = "reports:write"
@@ -138,7 +139,9 @@ class _Reports:
             key=idempotency_key(request),
             body=request.raw,
         )
-        wish = _wish(body)
+        synthetic = SYNTHETIC in request.scopes
+        mark_synthetic(synthetic)  # whatever a header says
+        wish = _wish(body, synthetic=synthetic)
 
         async def work(tx: Transaction) -> StoredAnswer:
             asked = await self._requests.ask(tx, request.subject, wish, trace_id=request.trace_id)
@@ -245,7 +248,7 @@ def view(report: Report) -> ReportView:
     )
 
 
-def _wish(body: NewReport) -> Wish:
+def _wish(body: NewReport, *, synthetic: bool) -> Wish:
     wrong = wrong_dates(body.from_, body.to)
     if wrong:
         errors = [FieldError(f"/{name}", message) for name, message in wrong.items()]
@@ -256,4 +259,5 @@ def _wish(body: NewReport) -> Wish:
         end=body.to,
         format=body.format,
         priority=body.priority,
+        synthetic=synthetic,
     )

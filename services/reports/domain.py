@@ -21,6 +21,11 @@ DELIVERY: Final = 120.0
 DELIVERING: Final = "deliver"
 """The stage in which a report is made, and its result under way."""
 LOST_WORKER: Final = "worker_lost"
+HIDDEN: Final = 5.0
+"""Seconds for which a synthetic report that waits is no fact of scaling: a free worker has it by
+then, and with none it takes one more, as any other."""
+SYNTHETIC_KEPT: Final = 3600.0
+"""Seconds that a synthetic report is kept after its end: one comes every ten seconds."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +36,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     end: date
     format: Format
     priority: int
+    synthetic: bool = False
 
 
 def wrong_dates(first: date, end: date) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The facts that steer scaling, each second: what waits, for how long, and how much comes in."""
+"""The facts that steer scaling, each second: what waits, for how long, and how much comes in.
+
+Synthetic reports are left out, unless one has waited for seconds.
+"""
 
 import asyncio
 import contextlib
@@ -35,7 +38,7 @@ class QueueFacts:
         gauge(
             "weft.report.queue.requested",
             "{report}",
-            "Reports that were ever asked for.",
+            "Reports that customers ever asked for.",
             lambda: self._now.requested,
         )
         gauge(

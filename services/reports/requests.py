@@ -84,7 +84,7 @@ class Requests:
         if claimed is None:
             return None
         report = claimed.report
-        if report.attempts == 1:
+        if report.attempts == 1 and not report.synthetic:
             tx.on_commit(lambda: _wait.record(claimed.waited))
         await self._tell_progress(tx, report.subject, report_id, "running", "claimed", 0)
         return claimed
@@ -136,8 +136,13 @@ class Requests:
         await self._outbox.add(tx, outgoing(event, correlation_id=report_id))
         data = {"status": status, "reason": reason, "result": result}
         await self._tell(tx, report.subject, kind.message_type, report_id, data)
-        tx.on_commit(lambda: _ended.add(1, {"weft.report.outcome": status}))
-        facts = {"weft.report.id": report_id, "weft.report.outcome": status}
+        if not report.synthetic:
+            tx.on_commit(lambda: _ended.add(1, {"weft.report.outcome": status}))
+        facts = {
+            "weft.report.id": report_id,
+            "weft.report.outcome": status,
+            "weft.synthetic": report.synthetic or None,
+        }
         tx.on_commit(lambda: log.info("report ended", **facts))
         return report
 

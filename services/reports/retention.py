@@ -5,6 +5,7 @@ import random
 from typing import Final
 
 from services.reports import channel_store, store
+from services.reports.domain import SYNTHETIC_KEPT
 from weft.artifacts import Artifacts
 from weft.postgres import Database
 from weft.telemetry import get_logger
@@ -17,22 +18,25 @@ log = get_logger(__name__)
 
 
 async def run(db: Database, artifacts: Artifacts, *, kept: float) -> None:
-    """Look again and again; reports are `kept` for so many seconds after their end."""
+    """Look again and again; customers' reports are `kept` for so many seconds after their end."""
     while True:
         await channel_store.delete_old(db)
         forgotten = await forget(db, artifacts, kept=kept)
+        forgotten += await forget(db, artifacts, kept=SYNTHETIC_KEPT, synthetic=True)
         if forgotten:
             log.info("old reports deleted", **{"weft.report.forgotten": forgotten})
         await asyncio.sleep(CLEAN_EVERY * random.uniform(0.8, 1.2))
 
 
-async def forget(db: Database, artifacts: Artifacts, *, kept: float) -> int:
+async def forget(
+    db: Database, artifacts: Artifacts, *, kept: float, synthetic: bool = False
+) -> int:
     """Delete the reports that ended more than `kept` seconds ago; return how many they were.
 
     First the artifact, then its row, which is what knows of it. Raises Unavailable.
     """
     forgotten = 0
-    while old := await store.ended(db, before=kept, limit=_AT_ONCE):
+    while old := await store.ended(db, synthetic=synthetic, before=kept, limit=_AT_ONCE):
         for _, artifact in old:
             if artifact is not None:
                 await artifacts.delete(artifact)

@@ -50,6 +50,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     format: Format
     lease: float
     remaining: float
+    synthetic: bool
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +129,7 @@ class _Runs:
                 format=report.format,
                 lease=self._requests.lease,
                 remaining=claimed.remaining,
+                synthetic=report.synthetic,
             )
 
         return await self._transaction(work)

@@ -8,12 +8,13 @@ from uuid import UUID
 import msgspec
 from asyncpg import Record
 
-from services.reports.domain import End, Format, Kind, Status, Wish
+from services.reports.domain import HIDDEN, End, Format, Kind, Status, Wish
 from weft.postgres import Executor
 
 _COLUMNS: Final = (
     "report_id, subject, kind, first_day, end_day, format, priority, trace_id, status, stage,"
-    " progress, reason, attempts, fence, created_at, finished_at, artifact, rows, bytes"
+    " progress, reason, attempts, fence, created_at, finished_at, artifact, rows, bytes,"
+    " synthetic"
 )
 
 
@@ -39,6 +40,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     artifact: str | None
     rows: int | None
     bytes: int | None
+    synthetic: bool
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -50,7 +52,10 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
-    """Reports waiting, the age of the oldest in seconds, being made, and ever asked for."""
+    """Reports waiting, the age of the oldest in seconds, being made, and ever asked for.
+
+    Synthetic ones are left out, but for those that have waited for a while.
+    """
 
     waiting: int = 0
     oldest: float = 0.0
@@ -61,12 +66,14 @@ class Backlog(msgspec.Struct, frozen=True, kw_only=True):
 async def insert(
     tx: Executor, report_id: str, subject: str, wish: Wish, *, trace_id: str, expires_in: float
 ) -> None:
-    """Store a report that somebody asked for."""
+    """Store a report that somebody asked for; only those of customers are counted."""
     await tx.execute(
         """
-        INSERT INTO reports (report_id, subject, kind, first_day, end_day, format, priority,
-                             trace_id, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
+        INSERT INTO reports (number, report_id, subject, kind, first_day, end_day, format, priority,
+                             trace_id, expires_at, synthetic)
+        OVERRIDING SYSTEM VALUE
+        VALUES (CASE WHEN $10 THEN 0 ELSE nextval('reports_number_seq') END, $1, $2, $3, $4, $5, $6,
+                $7, $8, now() + make_interval(secs => $9), $10)
         """,
         report_id,
         subject,
@@ -77,6 +84,7 @@ async def insert(
         wish.priority,
         trace_id,
         expires_in,
+        wish.synthetic,
     )
 
 
@@ -222,13 +230,17 @@ async def end(
     return None if row is None else _report(row)
 
 
-async def ended(where: Executor, *, before: float, limit: int) -> list[tuple[UUID, str | None]]:
+async def ended(
+    where: Executor, *, synthetic: bool, before: float, limit: int
+) -> list[tuple[UUID, str | None]]:
     """Return id and artifact of reports that ended so many seconds ago or more, oldest first."""
+    whose = "synthetic" if synthetic else "NOT synthetic"  # each has an index
     rows = await where.fetch(
-        """
+        f"""
         SELECT report_id, artifact FROM reports
-        WHERE finished_at < now() - make_interval(secs => $1) ORDER BY finished_at LIMIT $2
-        """,
+        WHERE finished_at < now() - make_interval(secs => $1) AND {whose}
+        ORDER BY finished_at LIMIT $2
+        """,  # noqa: S608 - no part of it comes from outside
         before,
         limit,
     )
@@ -247,11 +259,14 @@ async def backlog(where: Executor) -> Backlog:
         SELECT waiting, oldest, running, requested FROM
             (SELECT count(*) AS waiting, coalesce(
                 extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS oldest
-             FROM reports WHERE status = 'queued') AS q,
-            (SELECT count(*) AS running FROM reports WHERE status = 'running') AS r,
+             FROM reports WHERE status = 'queued' AND (NOT synthetic
+                 OR created_at < clock_timestamp() - make_interval(secs => $1))) AS q,
+            (SELECT count(*) AS running FROM reports
+             WHERE status = 'running' AND NOT synthetic) AS r,
             (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS requested
              FROM reports_number_seq) AS s
-        """
+        """,
+        HIDDEN,
     )
     return Backlog() if row is None else Backlog(**dict(row))
 

@@ -3,6 +3,7 @@
 from services.traffic.customer import Customer
 from services.traffic.domain import PACE
 from services.traffic.prober import Prober
+from services.traffic.probes import OrderProbe, ReportProbe
 from services.traffic.shopper import Shopper
 from weft import __version__
 from weft.http import HttpClient, Routes
@@ -17,18 +18,19 @@ class TrafficSettings(ServiceSettings, frozen=True, kw_only=True):
     port: int = 8109
     gateway_url: str = "http://127.0.0.1:8080"
     traffic_token: Secret
-    """A token with the scopes orders:write, inventory:write and synthetic."""
+    """A token with the scopes orders:write, inventory:write, reports:write and synthetic."""
 
 
 def build(settings: TrafficSettings) -> Service:
     """Return the service, not yet started."""
     service = Service("traffic", settings, version=__version__)
     gateway = service.add(
-        HttpClient(settings.gateway_url, name="gateway", timeout=TIMEOUT, retries=0, connections=2)
+        HttpClient(settings.gateway_url, name="gateway", timeout=TIMEOUT, retries=0, connections=4)
     )
     customer = Customer(gateway, settings.traffic_token)
     service.background("shopper", Shopper(customer, pace=PACE).run)
-    service.background("prober", Prober(customer).run)
+    service.background("order prober", Prober(OrderProbe(customer)).run)
+    service.background("report prober", Prober(ReportProbe(customer)).run)
     service.serve(Routes())
     return service
 

@@ -1,7 +1,9 @@
-"""A customer of the public API who nobody is: places an order, and looks it up until its end."""
+"""A customer of the public API who nobody is: orders, or asks for a report, until its end."""
 
 import asyncio
 import uuid
+from collections.abc import Collection
+from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +20,11 @@ class _Accepted(msgspec.Struct):
     order_id: str
 
 
-class _Order(msgspec.Struct):
+class _Asked(msgspec.Struct):
+    report_id: str
+
+
+class _State(msgspec.Struct):
     status: str
 
 
@@ -45,18 +51,47 @@ class Customer:
 
     async def end_of(self, order_id: str, seconds: float) -> str:
         """Return the status with which an order ended, within so many seconds."""
-        pause = FIRST_LOOK
+        return await self._end_of("/v1/orders/{id}", order_id, ("pending",), seconds)
+
+    async def ask_report(self, day: date, *, priority: int) -> str:
+        """Ask for a report of one day; return its id."""
+        body = {
+            "kind": "sales",
+            "from": day,
+            "to": day + timedelta(days=1),
+            "format": "csv",
+            "priority": priority,
+        }
+        answer = await self._ask("POST", "/v1/reports", {}, body)
+        return msgspec.json.decode(answer, type=_Asked).report_id
+
+    async def end_of_report(self, report_id: str, seconds: float) -> str:
+        """Return the status with which a report ended, within so many seconds."""
+        return await self._end_of("/v1/reports/{id}", report_id, ("queued", "running"), seconds)
+
+    async def fetch_report(self, report_id: str) -> bytes:
+        """Return what a report holds."""
+        return await self._ask("GET", "/v1/reports/{id}/download", {"id": report_id})
+
+    async def cancel_report(self, report_id: str) -> None:
+        """Cancel a report."""
+        await self._ask("DELETE", "/v1/reports/{id}", {"id": report_id})
+
+    async def _end_of(
+        self, template: str, identity: str, open_: Collection[str], seconds: float
+    ) -> str:
+        pause, status = FIRST_LOOK, ""
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     await asyncio.sleep(pause)
                     pause = min(pause * 1.6, SLOWEST_LOOK)
-                    answer = await self._ask("GET", "/v1/orders/{id}", {"id": order_id})
-                    order = msgspec.json.decode(answer, type=_Order)
-                    if order.status != "pending":
-                        return order.status
+                    answer = await self._ask("GET", template, {"id": identity})
+                    status = msgspec.json.decode(answer, type=_State).status
+                    if status not in open_:
+                        return status
         except TimeoutError:
-            raise Unavailable("gateway", f"an order is pending after {seconds:g} s") from None
+            raise Unavailable("gateway", f"no end after {seconds:g} s: {status}") from None
 
     async def _ask(
         self, method: str, template: str, path: dict[str, str], body: Any = None

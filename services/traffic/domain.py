@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import date
 from typing import Final, NamedTuple
 
 PACE: Final = 1.0
@@ -15,6 +16,10 @@ PROBE_SKU: Final = "PROBE-0001"
 """A product that only the probe buys."""
 PROBE_SECONDS: Final = 10.0
 """Seconds from one probe to the next."""
+PROBE_DAY: Final = date(2000, 1, 1)
+"""What the probe's report is about: a day without sales, so that it stays small."""
+MOST_URGENT: Final = 9
+"""The priority of the probe's report: how long customers wait is another objective."""
 RESTOCK_EVERY: Final = 100
 """Orders: none of them but those for TOO_MANY finds the stock too small."""
 TOO_MANY: Final = 1000

@@ -72,7 +72,7 @@ def welcome(ports: Ports, token: str, *, grafana: bool, traffic: bool) -> None:
     table.add_row("Operations", f"{ports.url('gateway')}/ops")
     table.add_row("Grafana", ports.url("grafana") if grafana else NO_GRAFANA)
     if traffic:
-        table.add_row("Traffic", "one synthetic order a second; WEFT_TRAFFIC=0: none")
+        table.add_row("Traffic", "synthetic orders and reports; WEFT_TRAFFIC=0: none")
     out.print()
     out.print(table)
     out.print("\ntoken of the user demo, good for 12 hours:")

@@ -21,6 +21,9 @@ COUNTERS = (
     "weft_orders_total",
     "weft_order_duration_seconds_count",
     "weft_stock_reservations_total",
+    "weft_reports_total",
+    "weft_report_wait_seconds_count",
+    "weft_report_queue_requested",
 )
 T = TypeVar("T")
 
@@ -78,7 +81,6 @@ async def of_every_kind(door: Door) -> list[dict[str, Any]] | None:
 
 
 @pytest.mark.alone
-@pytest.mark.alone
 @pytest.mark.usefixtures("traffic")
 async def test_traffic_is_in_every_signal_and_in_no_business_metric_and_customers_cannot_join_it(
     backends: Backends, caller: Caller
@@ -90,6 +92,11 @@ async def test_traffic_is_in_every_signal_and_in_no_business_metric_and_customer
     watching = caller("traffic", ["orders:read"])
     orders = await until(lambda: of_every_kind(watching), "orders that end in every way")
 
+    async def a_report() -> bool | None:
+        good = 'weft_probe_attempts_total{probe="report",outcome="ok"}'
+        return await total(backends, good) >= 1 or None
+
+    await until(a_report, "a probe's report is made and fetched")
     sku = await customer.product(stock=5)
     hiding = {"baggage": "weft.synthetic=true"}
     placed = await customer.place(an_order(sku), headers=hiding)
@@ -103,6 +110,7 @@ async def test_traffic_is_in_every_signal_and_in_no_business_metric_and_customer
     grew = {name: after[name] - before[name] for name in after}
     assert grew["weft_orders_total"] == grew["weft_order_duration_seconds_count"] == 1
     assert grew["weft_stock_reservations_total"] <= 2
+    assert [grew[name] for name in COUNTERS[-3:]] == [0, 0, 0]
 
     confirmed = next(order for order in orders if order["status"] == "confirmed")
 

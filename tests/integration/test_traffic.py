@@ -1,4 +1,4 @@
-"""The shopper before a gateway that the test plays."""
+"""The shopper and the probes before a gateway that the test plays."""
 
 import asyncio
 from collections import Counter
@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.traffic import customer, domain, prober
 from services.traffic.customer import Customer
 from services.traffic.prober import Prober
+from services.traffic.probes import OrderProbe, ReportProbe
 from services.traffic.shopper import Shopper
+from tests.integration.shop.kit import until
 from weft.http import HttpClient, HttpServer, Problem, Reply, Request, Routes
 from weft.settings import Secret
 
@@ -30,6 +33,12 @@ class Gateway:
         self.routes.raw("PUT", "/v1/products/{sku}", self._put, public=True)
         self.routes.raw("POST", "/v1/orders", self._place, public=True)
         self.routes.raw("GET", "/v1/orders/{order_id}", self._show, public=True)
+        self.report = "finished"
+        self.routes.raw("POST", "/v1/reports", self._ask, public=True)
+        one = "/v1/reports/{report_id}"
+        self.routes.raw("GET", one, self._see, public=True)
+        self.routes.raw("DELETE", one, self._cancel, public=True)
+        self.routes.raw("GET", f"{one}/download", self._fetch, public=True)
 
     async def _put(self, request: Request) -> Reply[dict[str, Any]]:
         self.heard.append(f"PUT {request.path['sku']}")
@@ -58,8 +67,27 @@ class Gateway:
         self._one_more.release()
         return Reply({"status": "confirmed"})
 
+    async def _ask(self, request: Request) -> Reply[dict[str, Any]]:
+        wish = msgspec.json.decode(await request.read())
+        assert (wish["from"], wish["to"], wish["priority"]) == ("2000-01-01", "2000-01-02", 9)
+        self.heard.append("POST report")
+        return Reply({"report_id": str(len(self.heard))}, 202)
+
+    async def _see(self, _: Request) -> Reply[dict[str, Any]]:
+        return Reply({"status": self.report})
+
+    async def _cancel(self, request: Request) -> Reply[dict[str, Any]]:
+        self.heard.append(f"DELETE {request.path['report_id']}")
+        self._one_more.release()
+        return Reply({})
+
+    async def _fetch(self, request: Request) -> Reply[dict[str, Any]]:
+        self.heard.append(f"GET {request.path['report_id']}")
+        self._one_more.release()
+        return Reply({})
+
     async def finished(self, count: int) -> None:
-        """Wait until so many more orders are finished."""
+        """Wait until so many more orders are finished, or reports fetched or cancelled."""
         async with asyncio.timeout(20):
             for _ in range(count):
                 await self._one_more.acquire()
@@ -104,16 +132,24 @@ async def shopping(buyer: Customer) -> AsyncIterator[None]:
 
 @pytest.fixture
 def probed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How probes ended."""
+    """How probes ended, by what and outcome."""
     counted: Counter[str] = Counter()
 
     class Attempts:
         def add(self, amount: int, attributes: dict[str, str]) -> None:
-            assert attributes["probe"] == "order"
-            counted[attributes["outcome"]] += amount
+            counted["{probe} {outcome}".format(**attributes)] += amount
 
     monkeypatch.setattr(prober, "_attempts", Attempts())
     return counted
+
+
+async def count_of(probed: Counter[str], what: str, count: int) -> None:
+    """Wait until so many probes have ended like that."""
+
+    async def ended() -> bool:
+        return probed[what] >= count
+
+    await until(ended)
 
 
 @pytest.mark.usefixtures("shopping")
@@ -140,20 +176,48 @@ async def test_after_a_refusal_it_goes_on_and_puts_its_product_in_again(gateway:
 async def test_a_probe_orders_its_own_product_and_counts_whether_it_was_confirmed(
     gateway: Gateway, buyer: Customer, probed: Counter[str]
 ) -> None:
-    async with running(Prober(buyer, pace=0.02).run()):
-        await gateway.finished(3)
-    assert gateway.heard[:5] == ["PUT PROBE-0001", *["POST", "finished"] * 2]
-    assert probed["ok"] >= 2
-    assert probed["failed"] == 0
+    async with running(Prober(OrderProbe(buyer), pace=0.1).run()):
+        await count_of(probed, "order ok", 2)
+    assert gateway.heard[0] == "PUT PROBE-0001"
+    assert gateway.heard.count("POST") >= 2
+    assert probed["order failed"] == 0
 
 
 async def test_a_probe_that_is_refused_or_does_not_end_has_failed_and_the_next_is_made(
-    gateway: Gateway, buyer: Customer, probed: Counter[str], monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, buyer: Customer, probed: Counter[str]
 ) -> None:
-    monkeypatch.setattr(prober, "WITHIN", 0.2)
     gateway.refuses = 1
     gateway.slow = 1
-    async with running(Prober(buyer, pace=0.02).run()):
-        await gateway.finished(2)
-    assert probed["failed"] == 2
-    assert probed["ok"] >= 1
+    async with running(Prober(OrderProbe(buyer, within=0.4), pace=0.02).run()):
+        await count_of(probed, "order failed", 2)
+        await count_of(probed, "order ok", 1)
+    assert probed["order failed"] == 2
+
+
+async def test_a_report_is_probed_until_it_is_fetched(
+    gateway: Gateway, buyer: Customer, probed: Counter[str]
+) -> None:
+    async with running(Prober(ReportProbe(buyer), pace=0.02).run()):
+        await count_of(probed, "report ok", 2)
+    assert {"POST report", "GET 1"} <= set(gateway.heard)
+    assert probed["report failed"] == 0
+
+
+async def test_a_report_that_fails_has_failed(
+    gateway: Gateway, buyer: Customer, probed: Counter[str]
+) -> None:
+    gateway.report = "failed"
+    async with running(Prober(ReportProbe(buyer), pace=0.02).run()):
+        await count_of(probed, "report failed", 2)
+    assert probed["report ok"] == 0
+
+
+async def test_a_report_that_is_not_made_in_time_is_cancelled_and_no_other_waits_for_it(
+    gateway: Gateway, buyer: Customer, probed: Counter[str]
+) -> None:
+    gateway.report = "queued"
+    async with running(Prober(ReportProbe(buyer, within=1), pace=0.05).run()):
+        await count_of(probed, "report failed", 1)
+    assert gateway.heard[:2] == ["POST report"] * 2
+    assert "DELETE 1" in gateway.heard
+    assert probed["report ok"] == 0

@@ -39,9 +39,22 @@ def test_every_secret_is_a_file_that_only_its_owner_may_read(system: System) -> 
 
 
 def test_a_second_start_keeps_every_secret(system: System) -> None:
-    before = {file.name: file.read_bytes() for file in system.home.secrets.iterdir()}
+    def kept() -> dict[str, bytes]:
+        files = system.home.secrets.iterdir()
+        return {file.name: file.read_bytes() for file in files if file.name != "traffic-token"}
+
+    before = kept()
     system.credentials.make(NAMES)
-    assert {file.name: file.read_bytes() for file in system.home.secrets.iterdir()} == before
+    assert kept() == before
+
+
+def test_a_start_gives_traffic_a_token_for_all_that_it_does_today(system: System) -> None:
+    system.credentials.file("traffic-token", "of an older version")
+    system.credentials.make(NAMES)
+    claims = jwt.decode(
+        system.credentials.password("traffic-token"), options={"verify_signature": False}
+    )
+    assert {"orders:write", "reports:write", "synthetic"} <= set(claims["scope"].split())
 
 
 def test_no_two_passwords_are_alike(system: System) -> None:

@@ -6,11 +6,13 @@ import uuid
 import polars as pl
 import pytest
 
+from services.reports.domain import SYNTHETIC_KEPT
 from services.reports.retention import forget
 from tests.integration.reporting.kit import Held, Shop, wanted
 from tests.integration.shop.kit import Running, until
 from weft.artifacts import Artifacts
 from weft.postgres import Database
+from weft.telemetry import SYNTHETIC
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +190,43 @@ async def test_a_report_and_its_artifact_are_forgotten_when_they_are_too_old(
     assert await forget(database, artifacts, kept=kept) == 1
     assert await forget(database, artifacts, kept=kept) == 0
     await database.stop()
-    assert not (shop.artifacts / row["artifact"]).exists()
+    assert not (shop.artifacts / old).exists(), "nor its folder"
     assert (await user.call("GET", f"/v1/reports/{old}"))[0] == 404
     assert (await user.call("GET", f"/v1/reports/{young}/download"))[0] == 200
+
+
+async def test_a_synthetic_report_may_be_empty_is_no_measure_of_runs_and_is_forgotten_sooner(
+    shop: Shop, reports: Running
+) -> None:
+    probe, user = shop.user(reports, SYNTHETIC), shop.user(reports)
+    other = await user.ask(days=1)
+    await user.ended(other)
+    await until(lambda: _measured(shop))
+    runs = len(await shop.rows("report_runner", "SELECT FROM runs"))
+    asked = await probe.ask(**{"from": "2000-01-01", "to": "2000-01-02"})
+    seen = await probe.ended(asked)
+    assert (seen["status"], seen["result"]["rows"]) == ("finished", 0)
+    status, body, _ = await probe.call("GET", seen["links"]["download"])
+    assert (status, body.startswith(b"day,sku,name")) == (200, True)
+    assert len(await shop.rows("report_runner", "SELECT FROM runs")) == runs
+
+    await shop.rows(
+        "reports",
+        "UPDATE reports SET finished_at = now() - interval '2 hours' WHERE report_id = ANY($1)",
+        [asked, other],
+    )
+    database = Database(shop.urls["reports"])
+    await database.start()
+    artifacts = Artifacts(shop.artifacts.as_uri())
+    assert await forget(database, artifacts, kept=SYNTHETIC_KEPT, synthetic=True) == 1
+    await database.stop()
+    assert not (shop.artifacts / asked).exists()
+    assert (await probe.call("GET", f"/v1/reports/{asked}"))[0] == 404
+    assert (await user.call("GET", f"/v1/reports/{other}/download"))[0] == 200
+
+
+async def _measured(shop: Shop) -> bool:
+    """Whether what every run took is stored: that comes after its result."""
+    ended = "SELECT FROM reports WHERE NOT synthetic AND attempts > 0 AND finished_at IS NOT NULL"
+    runs = await shop.rows("report_runner", "SELECT FROM runs")
+    return len(runs) >= 1 and bool(await shop.rows("reports", ended))

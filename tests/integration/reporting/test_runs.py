@@ -11,6 +11,7 @@ from tests.integration.reporting.kit import SECRET, Held, Shop
 from tests.integration.shop.kit import Running, until
 from weft.ids import uuid7
 from weft.settings import Secret
+from weft.telemetry import SYNTHETIC
 from weft.webhooks import sign
 
 
@@ -105,6 +106,30 @@ async def test_a_runner_is_told_how_much_there_is_to_do(shop: Shop, reports: Run
             await requestor.progress(claim, stage="extract", percent=1)
         for report_id in asked:
             await user.call("DELETE", f"/v1/reports/{report_id}")
+
+
+async def test_a_synthetic_report_is_no_demand_until_it_has_waited(
+    shop: Shop, reports: Running
+) -> None:
+    async with shop.requestor(reports) as requestor:
+        before = await requestor.facts(within=10)
+        report_id = await shop.user(reports, SYNTHETIC).ask()
+        facts = await requestor.facts(within=10)
+        assert (facts.waiting, facts.requested) == (before.waiting, before.requested)
+        await shop.rows(
+            "reports",
+            "UPDATE reports SET created_at = created_at - interval '5 s' WHERE report_id = $1",
+            report_id,
+        )
+        facts = await requestor.facts(within=10)
+        assert (facts.waiting, facts.requested) == (before.waiting + 1, before.requested)
+        claim = await requestor.claim(report_id, uuid7())
+        assert claim is not None
+        assert claim.synthetic
+        facts = await requestor.facts(within=10)
+        assert (facts.waiting, facts.running) == (before.waiting, before.running)
+        await requestor.release(claim, why="stopped", again_in=60, spent=False)
+        await shop.rows("reports", "DELETE FROM reports WHERE report_id = $1", report_id)
 
 
 async def test_the_same_claim_again_is_the_same_claim(shop: Shop, reports: Running) -> None:
