@@ -40,6 +40,11 @@ class Home:
         return self.config / "flags" / "flags.json"
 
     @property
+    def addresses(self) -> Path:
+        """Where the instances of the services are, which the gateway follows."""
+        return self.config / "addresses.json"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

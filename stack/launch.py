@@ -83,6 +83,7 @@ def up(system: System, report: Report) -> None:
         system.credentials.make([service.name for service in services.SERVICES])
         services.remember(system)
         services.choose_traffic(system)
+        services.write_addresses(system, services.instances(system))
         write(system.home.path / BASE_FILE, str(system.ports.base))
         with _nothing_left(system, unless=ran_before), Builder(system.home, missing) as builder:
             _Launch(system, supervisor, report, builder).run()

@@ -20,12 +20,17 @@ def scale(system: System, service: services.Service, count: int) -> None:
         raise SupervisorError("the system does not run: start it with `weft up`")
     with lock(system.home):
         _check_ports(system, service, count)
+        before = services.instances(system)
+        # Nobody is sent to an instance that is not ready yet, or is about to go.
+        staying = min(count, before[service.name])
+        services.write_addresses(system, {**before, service.name: staying})
         services.set_instances(system, service.name, count)
         programs = plan.programs(system)
         supervisor.configure(programs)
         supervisor.apply()
         backing.prometheus.write_targets(system)
         _wait(system, supervisor, [one for one in programs if one.name == service.name])
+        services.write_addresses(system, services.instances(system))
     changes.scaled(system, service.name, count)
 
 

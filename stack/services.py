@@ -39,7 +39,8 @@ class Service:
     instances listen on one port; `signs` that it makes tokens of its own; `secrets` are handed
     over as WEFT_<NAME>_FILE; `asks` are parts whose address it is given beside those of its peers;
     `local` are settings that it has on this machine unless its user says otherwise; `reads` are
-    roles on other services' read models; `artifacts`: it is told where reports are kept.
+    roles on other services' read models; `artifacts`: it is told where reports are kept;
+    `follows`: it is told of instances that come and go.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Service:
     local: tuple[tuple[str, str], ...] = ()
     reads: tuple[str, ...] = ()
     artifacts: bool = False
+    follows: bool = False
 
 
 SERVICES: Final = (
@@ -64,6 +66,7 @@ SERVICES: Final = (
         signs=True,
         shares_port=True,
         asks=("jaeger", "loki"),
+        follows=True,
         local=(("WEFT_DEMO_USER", "true"),),  # everything here listens on loopback alone
     ),
     Service(name="orders", database=True, broker=True, publishes=("order",), commands=True),
@@ -113,6 +116,21 @@ def instances(system: System) -> dict[str, int]:
 
 def set_instances(system: System, name: str, count: int) -> None:
     write_json(_instances_file(system), {**instances(system), name: count})
+
+
+def write_addresses(system: System, counts: Mapping[str, int]) -> None:
+    """Say where the instances are of services of which there are so many."""
+    write_json(
+        system.home.addresses,
+        {
+            service.name: " ".join(
+                f"http://{BIND}:{port(system, service, instance)}"
+                for instance in range(max(1, counts[service.name]))
+            )
+            for service in SERVICES
+            if not service.shares_port
+        },
+    )
 
 
 def choose_traffic(system: System, environ: Mapping[str, str] = os.environ) -> None:
@@ -210,6 +228,8 @@ def _own(system: System, service: Service) -> dict[str, str]:
         own[f"WEFT_{role.upper()}_DATABASE_URL_FILE"] = str(
             credentials.path(f"{role}.database-url")
         )
+    if service.follows:
+        own["WEFT_ADDRESSES"] = str(system.home.addresses)
     if service.artifacts:
         own["WEFT_ARTIFACTS_URL"] = system.home.data("artifacts").as_uri()
     for secret in service.secrets:

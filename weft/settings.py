@@ -6,6 +6,7 @@ import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,6 +18,9 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 
 Duration = Annotated[float, "duration"]
 """Seconds; written as `30s`, `500ms`, `2m`, `1h`, `1d` or a plain number of seconds."""
+
+Addresses = Annotated[tuple[str, ...], "addresses"]
+"""Where the instances of a service are: http addresses, with blanks between."""
 
 
 class SettingsError(WeftError):
@@ -53,6 +57,19 @@ def duration(text: str) -> float:
     if match is None:
         raise ValueError(text)
     return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Return the http addresses in `text`; ValueError if there is none, or anything else."""
+    found = tuple(text.split())
+    if not found or not all(map(_is_address, found)):
+        raise ValueError(text)
+    return found
+
+
+def _is_address(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +147,8 @@ def _convert(variable: str, text: str, hint: Any) -> Any:
             return Path(text)
         if expected == _DURATION_EXPECTED:
             return duration(text)
+        if expected == _ADDRESSES_EXPECTED:
+            return addresses(text)
         return msgspec.convert(text, hint, strict=False)
     except (ValueError, msgspec.ValidationError):
         raise SettingsError(f"{variable} is {text[:80]!r}: expected {expected}") from None
@@ -144,6 +163,7 @@ def _kind(hint: Any) -> Any:
     return hint
 
 
+_ADDRESSES_EXPECTED = "http addresses, with blanks between"
 _DURATION_EXPECTED = "a duration such as 30s, 500ms or 2m"
 
 
@@ -156,6 +176,8 @@ def _expected(hint: Any) -> str:
         base, *extra = get_args(hint)
         if "duration" in extra:
             return _DURATION_EXPECTED
+        if "addresses" in extra:
+            return _ADDRESSES_EXPECTED
         meta = next((item for item in extra if isinstance(item, msgspec.Meta)), None)
         return _expected(base) + (_bounds(meta) if meta else "")
     names = {

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from services.gateway import web_app
+from services.gateway import addresses, web_app
 from services.gateway.api import routes
 from services.gateway.browsers import BURST, RATE, Browsers
 from services.gateway.callers import Callers, Passport
@@ -20,7 +20,7 @@ from services.gateway.proxy import Proxy
 from services.gateway.updates import Updates
 from weft.http import Authenticator, HttpClient, TokenSigner
 from weft.service import Service, run
-from weft.settings import Duration, Secret, ServiceSettings, SettingsError
+from weft.settings import Addresses, Duration, Secret, ServiceSettings, SettingsError
 
 MAX_LIST: Final = 32 << 20
 """Bytes of an answer: 200 orders of 100 items with names of 200 characters."""
@@ -33,14 +33,16 @@ class GatewaySettings(ServiceSettings, frozen=True, kw_only=True):
     port: int = 8080
     jwks: str
     """Path of the public keys, which are shown at /.well-known/jwks.json too."""
-    orders_url: str = "http://127.0.0.1:8101"
-    inventory_url: str = "http://127.0.0.1:8102"
-    payments_url: str = "http://127.0.0.1:8103"
-    reports_url: str = "http://127.0.0.1:8104"
-    report_runner_url: str = "http://127.0.0.1:8105"
-    card_provider_url: str = "http://127.0.0.1:8108"
-    notifier_url: str = "http://127.0.0.1:8106"
-    host_agent_url: str = "http://127.0.0.1:8107"
+    orders_url: Addresses = ("http://127.0.0.1:8101",)
+    inventory_url: Addresses = ("http://127.0.0.1:8102",)
+    payments_url: Addresses = ("http://127.0.0.1:8103",)
+    reports_url: Addresses = ("http://127.0.0.1:8104",)
+    report_runner_url: Addresses = ("http://127.0.0.1:8105",)
+    card_provider_url: Addresses = ("http://127.0.0.1:8108",)
+    notifier_url: Addresses = ("http://127.0.0.1:8106",)
+    host_agent_url: Addresses = ("http://127.0.0.1:8107",)
+    addresses: Path | None = None
+    """A file, watched, that says anew where instances are: a JSON object by the services' names."""
     jaeger_url: str = "http://127.0.0.1:16686"
     """Where /ops finds traces; the gateway is ready without."""
     loki_url: str = "http://127.0.0.1:3100"
@@ -112,6 +114,13 @@ def build(settings: GatewaySettings) -> Service:
     sockets = HttpClient(
         settings.reports_url, name="reports' channels", connections=0, needed=False
     )
+    if settings.addresses is not None:
+        clients = {
+            "orders": (orders,),
+            "inventory": (inventory,),
+            "reports": (reports, downloads, sockets),
+        }
+        service.add(addresses.Addresses(settings.addresses, clients))
     updates = Updates(passport, limiter, service.add(sockets), origins=settings.origins.split())
     serve.include(updates.routes())
     pages = Pages(
@@ -152,8 +161,8 @@ def _told(settings: GatewaySettings) -> dict[str, bool | str | None]:
 def _asked(settings: GatewaySettings) -> dict[str, str]:
     """Return who is asked for their state, by name: the gateway itself, too."""
     own = "127.0.0.1" if settings.bind in _ANY else settings.bind
-    return {
-        "gateway": f"http://{own}:{settings.port}",
+    services = {
+        "gateway": (f"http://{own}:{settings.port}",),
         "orders": settings.orders_url,
         "inventory": settings.inventory_url,
         "payments": settings.payments_url,
@@ -162,8 +171,13 @@ def _asked(settings: GatewaySettings) -> dict[str, str]:
         "card_provider": settings.card_provider_url,
         "notifier": settings.notifier_url,
         "host_agent": settings.host_agent_url,
-        "jaeger": settings.jaeger_url,
-        "loki": settings.loki_url,
+        "jaeger": (settings.jaeger_url,),
+        "loki": (settings.loki_url,),
+    }
+    return {
+        f"{name}-{instance}" if instance else name: url
+        for name, urls in services.items()
+        for instance, url in enumerate(urls)
     }
 
 

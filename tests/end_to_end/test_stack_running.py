@@ -236,6 +236,22 @@ async def test_a_service_runs_as_many_instances_as_were_asked_for(system: Runnin
             return [one["value"][1] for one in said["data"]["result"]] == ["1"]
 
         assert await _until(scraped)
+        gateway = _entry(system, "gateway")
+        assert gateway is not None
+        token = system.weft("token", "--subject", "instances").stdout.strip()
+
+        async def asked() -> bool:
+            """The gateway has heard of the second one, and sends it requests."""
+            headers = {"Authorization": f"Bearer {token}"}
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.get(f"{system.url('gateway')}/v1/products") as answer,
+            ):
+                assert answer.status == 200
+            connections = psutil.Process(gateway["pid"]).net_connections("tcp")
+            return second["port"] in {one.raddr.port for one in connections if one.raddr}
+
+        assert await _until(asked)
     finally:
         assert system.weft("scale", "inventory", "1", seconds=120).returncode == 0
     assert _entry(system, "inventory", 1) is None

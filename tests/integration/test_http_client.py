@@ -172,6 +172,43 @@ async def test_a_post_goes_to_another_address_when_one_cannot_be_reached(
             assert (await client.request("POST", "/")).status == 200
 
 
+async def test_an_address_that_refuses_costs_no_retry(peers: Callable[..., Any]) -> None:
+    peer = await peers()
+    policy = BreakerPolicy(minimum=10_000)
+    dead = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+    async with calling(*dead, peer.url, breaker=policy, retries=0) as client:
+        asked = [client.request("POST", "/") for _ in range(100)]
+        assert {answer.status for answer in await asyncio.gather(*asked)} == {200}
+    assert len(peer.asked) == 100
+
+
+async def test_a_request_that_may_have_arrived_goes_to_no_other_address(
+    peers: Callable[..., Any],
+) -> None:
+    first, second = await peers(), await peers()
+    first.hang.clear()
+    async with calling(first.url, second.url, timeout=0.3) as client:
+        with pytest.raises(Unavailable, match="no answer in time"):
+            await client.request("POST", "/")
+    assert (len(first.asked), len(second.asked)) == (1, 0)
+
+
+async def test_addresses_come_and_go_while_requests_are_made(peers: Callable[..., Any]) -> None:
+    first, second = await peers(), await peers()
+    async with calling(first.url) as client:
+        client.use([first.url, second.url])
+        for _ in range(4):
+            await client.request("GET", "/")
+        client.use([second.url])
+        for _ in range(4):
+            await client.request("GET", "/")
+        for wrong in ([], ["second"]):
+            with pytest.raises(ValueError, match="address"):
+                client.use(wrong)
+        await client.request("GET", "/")
+    assert (len(first.asked), len(second.asked)) == (2, 7)
+
+
 async def test_a_peer_that_never_answers_is_unavailable_at_the_deadline(
     peers: Callable[..., Any],
 ) -> None:

@@ -30,7 +30,8 @@ COMPOSE_ONLY = {
     "otel-collector-probe",  # an image that nothing can be run in
 }
 NATIVE_SETTINGS = {
-    "gateway": {"WEFT_DEMO_USER"},  # a container cannot tell who reaches its port
+    # A container cannot tell who reaches its port; Compose's names lead to all instances.
+    "gateway": {"WEFT_DEMO_USER", "WEFT_ADDRESSES"},
     # The image has its own folders, and its entrypoint says that it is supervised.
     "rabbitmq": {
         "HOME",

@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 import msgspec
 import pytest
 
-from weft.settings import Duration, Secret, ServiceSettings, Settings, SettingsError
+from weft.settings import Addresses, Duration, Secret, ServiceSettings, Settings, SettingsError
 
 
 class Example(Settings, frozen=True, kw_only=True):
     inventory_url: str
     order_deadline: Duration = 30.0
+    orders_url: Addresses = ("http://127.0.0.1:8101",)
     prefetch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     traffic: bool = True
     mode: Literal["fast", "safe"] = "safe"
@@ -38,6 +39,8 @@ def test_defaults_stand_where_nothing_is_set() -> None:
         ("WEFT_TRAFFIC", "false", "traffic", False),
         ("WEFT_TRAFFIC", "1", "traffic", True),
         ("WEFT_MODE", "fast", "mode", "fast"),
+        ("WEFT_ORDERS_URL", "http://a:1", "orders_url", ("http://a:1",)),
+        ("WEFT_ORDERS_URL", " http://a:1\nhttps://b ", "orders_url", ("http://a:1", "https://b")),
         ("WEFT_FOLDER", "data/x", "folder", Path("data/x")),
         ("WEFT_KEY", "s3cret", "key", Secret("s3cret")),
     ],
@@ -65,6 +68,16 @@ def test_a_variable_is_converted_to_its_fields_type(
             "WEFT_ORDER_DEADLINE",
             "-1s",
             "WEFT_ORDER_DEADLINE is '-1s': expected a duration such as 30s, 500ms or 2m",
+        ),
+        (
+            "WEFT_ORDERS_URL",
+            "http://a:1, b:2",
+            "WEFT_ORDERS_URL is 'http://a:1, b:2': expected http addresses, with blanks between",
+        ),
+        (
+            "WEFT_ORDERS_URL",
+            "",
+            "WEFT_ORDERS_URL is '': expected http addresses, with blanks between",
         ),
     ],
 )

@@ -126,8 +126,9 @@ class HttpClient:
     `timeout` bounds a request with all its tries, `try_timeout` each try (seconds). Methods that
     are idempotent, and requests with an Idempotency-Key, are tried again (at most `retries` times,
     within the retry budget) when there is no answer or a 502, 503 or 504; other requests only if
-    they cannot have reached the peer. A service that calls one that is not `needed` is ready
-    without it.
+    they cannot have reached the peer. Addresses are asked in turn; what one refuses to connect to
+    goes to another at once, which is no retry. A service that calls one that is not `needed` is
+    ready without it.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class HttpClient:
     ) -> None:
         urls = [base_url] if isinstance(base_url, str) else base_url
         self.name = name
-        self._peers = Peers([Peer(name, url, breaker or BreakerPolicy()) for url in urls])
+        self._peers = Peers(name, urls, breaker or BreakerPolicy())
         self._timeout = timeout
         self._try_timeout = try_timeout or timeout
         self._retries = retries
@@ -163,6 +164,12 @@ class HttpClient:
             headers={"Accept-Encoding": "identity", "User-Agent": "weft"},
             timeout=aiohttp.ClientTimeout(total=None),
         )
+
+    def use(self, base_urls: Sequence[str]) -> None:
+        """Have these addresses from now on. Raises ValueError if one is none, or there is none."""
+        if not base_urls:
+            raise ValueError(f"{self.name} has no address")
+        self._peers.replace(base_urls)
 
     async def check(self) -> None:
         """Raise Unavailable unless an address answers on /healthz, or it is not needed."""
@@ -253,7 +260,24 @@ class HttpClient:
 
         Raises Unavailable if there is no answer, WSServerHandshakeError for one that is not 101.
         """
-        picked = self._peers.pick()
+        refused: set[Peer] = set()
+        while True:
+            known = len(refused)
+            try:
+                return await self._websocket(template, query, headers, max_message, refused)
+            except _TryFailed as failed:
+                if not known < len(refused) < len(self._peers):
+                    raise Unavailable(self.name, failed.why) from None
+
+    async def _websocket(
+        self,
+        template: str,
+        query: Query | None,
+        headers: Mapping[str, str] | None,
+        max_message: int,
+        refused: set[Peer],
+    ) -> aiohttp.ClientWebSocketResponse:
+        picked = self._peers.pick(refused)
         if picked is None:
             raise Unavailable(self.name, "its circuit is open")
         peer, permit = picked
@@ -281,7 +305,7 @@ class HttpClient:
             raise
         except (aiohttp.ClientError, OSError) as error:
             peer.breaker.settle(permit, ok=False)
-            raise Unavailable(self.name, _failed(error).why) from None
+            raise _noted(_failed(error), peer, refused) from None
         except BaseException:
             peer.breaker.abandon(permit)
             raise
@@ -291,11 +315,14 @@ class HttpClient:
     async def _send(self, call: _Call, exchange: Callable[[_Call, Peer, int], Awaitable[R]]) -> R:
         self._budget.deposit()
         tried = 0
+        refused: set[Peer] = set()
         while True:
-            pause = pause_before(tried + 1)
+            pause, known = pause_before(tried + 1), len(refused)
             try:
-                response = await self._try(call, tried, exchange)
+                response = await self._try(call, tried + known, exchange, refused)
             except _TryFailed as failed:
+                if known < len(refused) < len(self._peers):
+                    continue
                 repeatable = call.repeatable or not failed.sent
                 if not repeatable or not self._may_retry(call, tried, pause):
                     raise Unavailable(self.name, failed.why) from None
@@ -314,9 +341,13 @@ class HttpClient:
         return tried < self._retries and in_time and self._budget.withdraw()
 
     async def _try(
-        self, call: _Call, tried: int, exchange: Callable[[_Call, Peer, int], Awaitable[R]]
+        self,
+        call: _Call,
+        tried: int,
+        exchange: Callable[[_Call, Peer, int], Awaitable[R]],
+        refused: set[Peer],
     ) -> R:
-        picked = self._peers.pick()
+        picked = self._peers.pick(refused)
         if picked is None:
             raise Unavailable(self.name, "its circuit is open")
         peer, permit = picked
@@ -325,7 +356,7 @@ class HttpClient:
         except (aiohttp.ClientError, OSError, _TooLarge) as error:
             # A peer whose answer is too large for us is well.
             peer.breaker.settle(permit, ok=isinstance(error, _TooLarge))
-            raise _failed(error) from None
+            raise _noted(_failed(error), peer, refused) from None
         except BaseException:
             peer.breaker.abandon(permit)
             raise
@@ -406,6 +437,13 @@ def _failed(error: Exception) -> _TryFailed:
     if isinstance(error, TimeoutError):
         return _TryFailed("no answer in time", sent=True)
     return _TryFailed(f"no whole answer ({type(error).__name__})", sent=True)
+
+
+def _noted(failed: _TryFailed, peer: Peer, refused: set[Peer]) -> _TryFailed:
+    """Add the peer to those that refuse to be connected to, if that is what failed."""
+    if not failed.sent:
+        refused.add(peer)
+    return failed
 
 
 def _retry_after(response: ClientResponse | StreamedResponse) -> float:

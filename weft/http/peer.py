@@ -1,6 +1,6 @@
 """One address of a service that we call, with its circuit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import urlsplit
 
 from weft.http.breaker import BreakerPolicy, CircuitBreaker, State
@@ -26,8 +26,16 @@ class Peer:
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.breaker = CircuitBreaker(policy, self._changed)
         self._shown_open = False
+        self._left = False
+
+    def leave(self) -> None:
+        """Be counted no more: this is no address of the service now."""
+        self._changed("closed")
+        self._left = True
 
     def _changed(self, state: State) -> None:
+        if self._left:
+            return
         facts = {
             "service.peer.name": self.name,
             "server.address": self.host,
@@ -44,21 +52,39 @@ class Peer:
 
 
 class Peers:
-    """The addresses of one service, in turn."""
+    """The addresses of the service `name`, in turn."""
 
-    def __init__(self, peers: Sequence[Peer]) -> None:
-        self._peers = peers
+    def __init__(self, name: str, base_urls: Iterable[str], policy: BreakerPolicy) -> None:
+        self._name = name
+        self._policy = policy
+        self._peers: list[Peer] = []
         self._next = 0
+        self.replace(base_urls)
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._peers)
 
-    def pick(self) -> tuple[Peer, int] | None:
-        """Return the next address that is not left alone, and its circuit's permit."""
-        for _ in self._peers:
-            peer = self._peers[self._next % len(self._peers)]
-            self._next += 1
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def replace(self, base_urls: Iterable[str]) -> None:
+        """Have these addresses from now on; one that stays keeps its circuit. Raises ValueError."""
+        known = {peer.base_url: peer for peer in self._peers}
+        wanted = dict.fromkeys(url.rstrip("/") for url in base_urls)
+        self._peers = [known.get(url) or Peer(self._name, url, self._policy) for url in wanted]
+        for url in known.keys() - wanted.keys():
+            known[url].leave()
+
+    def pick(self, refused: Collection[Peer] = ()) -> tuple[Peer, int] | None:
+        """Return the next address that is not left alone, and its circuit's permit.
+
+        One of `refused`, which were there in vain a moment ago, only where there is no other.
+        """
+        count = len(self._peers)
+        turn = [self._peers[(self._next + step) % count] for step in range(count)]
+        for peer in sorted(turn, key=lambda peer: peer in refused):
             permit = peer.breaker.permit()
             if permit is not None:
+                self._next = self._peers.index(peer) + 1
                 return peer, permit
         return None

@@ -1,0 +1,84 @@
+"""Where the instances of the services are, by a file that is watched: they come and go."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from weft import settings
+from weft.http import HttpClient
+from weft.telemetry import get_logger
+
+PERIOD: Final = 0.5
+"""Seconds between two looks at the file: a look is one system call."""
+MAX_BYTES: Final = 64 * 1024
+
+log = get_logger(__name__)
+
+
+class Addresses:
+    """Component. Gives `clients`, by the name of their service, the addresses that `path` says.
+
+    The file is a JSON object of names and addresses, these with blanks between as in the settings.
+    While there is none, or for a service that it does not name, the last addresses stay; so they do
+    where it is wrong, which is told once.
+    """
+
+    name = "addresses"
+
+    def __init__(self, path: Path, clients: Mapping[str, Sequence[HttpClient]]) -> None:
+        self._path = path
+        self._clients = clients
+        self._seen: tuple[int, ...] = ()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the file and begin to watch it."""
+        self.look()
+        self._watching = asyncio.create_task(self._watch(), name=self.name)
+
+    async def check(self) -> None:
+        """Raise if nobody watches the file."""
+        if self._watching is None or self._watching.done():
+            raise RuntimeError("the addresses are not watched")
+
+    async def stop(self) -> None:
+        """Watch no more."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+
+    def look(self) -> None:
+        """Take up what is new in the file."""
+        try:
+            status = self._path.stat()
+            seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if seen == self._seen:
+                return
+            self._seen = seen
+            found = self._read()
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            log.warning(
+                "file of addresses is wrong, the last stay", **{"weft.why": type(error).__name__}
+            )
+            return
+        for service, urls in found.items():
+            for client in self._clients.get(service, ()):
+                client.use(urls)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD)
+            self.look()
+
+    def _read(self) -> dict[str, tuple[str, ...]]:
+        with self._path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
+            raise ValueError("it is too large")
+        given = msgspec.json.decode(text, type=dict[str, str])
+        return {name: settings.addresses(urls) for name, urls in given.items()}
