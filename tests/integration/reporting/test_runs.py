@@ -2,7 +2,9 @@
 
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -27,16 +29,27 @@ async def test_a_killed_runners_report_is_finished_by_another_with_one_result(
     shop: Shop, reports: Running, one_worker: Running
 ) -> None:
     user = shop.user(reports)
-    async with Held(shop) as held:
-        report_id = await user.ask()
-        await held.reached()
-        other = await shop.runner(reports)
-        await one_worker.end(signal.SIGKILL)
-        await _claimed_again(shop, report_id)
-    seen = await user.ended(report_id)
-    assert (seen["status"], seen["result"]["rows"]) == ("finished", 76)
-    assert await user.ends_told(report_id) == ["report.finished"]
-    assert [path.name for path in (shop.artifacts / report_id).iterdir()] == ["2.csv"]
+    async with shop.session.ws_connect(f"{reports.url}/v1/updates", headers=user.headers) as socket:
+        async with Held(shop) as held:
+            report_id = await user.ask()
+            await held.reached()
+            other = await shop.runner(reports)
+            await one_worker.end(signal.SIGKILL)
+            await _claimed_again(shop, report_id)
+        seen = await user.ended(report_id)
+        assert (seen["status"], seen["result"]["rows"]) == ("finished", 76)
+        assert [path.name for path in (shop.artifacts / report_id).iterdir()] == ["2.csv"]
+        # The word of the dead one comes late, signed; and another report ends after it.
+        assert await _send_result(shop, reports, report_id, fence=1) == 204
+        last = await user.ask(days=1)
+        heard = await _heard_until_the_end_of(socket, last)
+    assert [one["seq"] for one in heard] == list(range(1, len(heard) + 1))
+    told = [one["type"] for one in heard if one["id"] == report_id]
+    assert [kind for kind in told if kind != "report.progress"] == [
+        "report.queued",
+        "report.finished",
+    ]
+    assert told[-1] == "report.finished"
     await other.end(signal.SIGKILL)
 
 
@@ -150,21 +163,38 @@ async def test_a_result_with_a_wrong_signature_or_an_old_fence_changes_nothing(
     shop: Shop, reports: Running
 ) -> None:
     user = shop.user(reports)
-    url = f"{reports.url}/webhooks/report-runner"
     async with Held(shop) as held:
         report_id = await user.ask()
         await held.reached()
         for fence, secret, status in ((1, SECRET[:-2] + "AA", 401), (7, SECRET, 204)):
-            data = {"report_id": report_id, "fence": fence, "reason": "forged"}
-            body = msgspec.json.encode(
-                {"type": "report.result", "timestamp": "2026-01-01T00:00:00Z", "data": data}
-            )
-            headers = sign(Secret(secret), id=f"{report_id}.{fence}", body=body)
-            headers["Content-Type"] = "application/json"
-            async with shop.session.post(url, data=body, headers=headers) as answer:
-                assert answer.status == status
+            sent = await _send_result(shop, reports, report_id, fence=fence, secret=secret)
+            assert sent == status
         assert (await user.see(report_id))["status"] == "running"
     assert (await user.ended(report_id))["status"] == "finished"
+
+
+async def _send_result(
+    shop: Shop, reports: Running, report_id: str, *, fence: int, secret: str = SECRET
+) -> int:
+    """Say as a runner that the report has failed; return the status."""
+    data = {"report_id": report_id, "fence": fence, "reason": "forged"}
+    body = msgspec.json.encode(
+        {"type": "report.result", "timestamp": "2026-01-01T00:00:00Z", "data": data}
+    )
+    headers = sign(Secret(secret), id=f"{report_id}.{fence}", body=body)
+    headers["Content-Type"] = "application/json"
+    url = f"{reports.url}/webhooks/report-runner"
+    async with shop.session.post(url, data=body, headers=headers) as answer:
+        return answer.status
+
+
+async def _heard_until_the_end_of(
+    socket: aiohttp.ClientWebSocketResponse, report_id: str
+) -> list[dict[str, Any]]:
+    heard: list[dict[str, Any]] = []
+    while not heard or (heard[-1]["id"], heard[-1]["type"]) != (report_id, "report.finished"):
+        heard.append(await socket.receive_json(timeout=60))
+    return heard
 
 
 async def _claimed_again(shop: Shop, report_id: str) -> None:
