@@ -7,6 +7,7 @@ thousands.
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -27,7 +28,8 @@ Attribute = tuple[str, str | int]
 
 def register() -> None:
     """Tell of this machine at every export from now on."""
-    observed_counter("system.cpu.time", "s", "Seconds of each CPU, by mode.", cpu_time)
+    counter = partial(observed_counter, since=psutil.boot_time())
+    counter("system.cpu.time", "s", "Seconds of each CPU, by mode.", cpu_time)
     gauge("system.cpu.utilization", "1", "Share of each CPU's time, by mode.", Utilization())
     observed_up_down_counter(
         "system.cpu.logical.count", "{cpu}", "Logical CPUs.", lambda: psutil.cpu_count() or 0
@@ -44,13 +46,13 @@ def register() -> None:
     )
     gauge("system.memory.utilization", "1", "Share of memory, by state.", memory_shares)
     observed_up_down_counter("system.paging.usage", "By", "Swap space, by state.", swap)
-    observed_counter("system.disk.io", "By", "Bytes read and written.", disk_bytes)
-    observed_counter("system.disk.operations", "{operation}", "Reads and writes.", disk_operations)
+    counter("system.disk.io", "By", "Bytes read and written.", disk_bytes)
+    counter("system.disk.operations", "{operation}", "Reads and writes.", disk_operations)
     observed_up_down_counter("system.filesystem.usage", "By", "Space, by state.", filesystems)
     gauge("system.filesystem.utilization", "1", "Share of the space used.", filesystem_shares)
-    observed_counter("system.network.io", "By", "Bytes received and sent.", network_bytes)
-    observed_counter("system.network.errors", "{error}", "Packets with errors.", network_errors)
-    observed_counter("system.network.packet.dropped", "{packet}", "Packets dropped.", network_drops)
+    counter("system.network.io", "By", "Bytes received and sent.", network_bytes)
+    counter("system.network.errors", "{error}", "Packets with errors.", network_errors)
+    counter("system.network.packet.dropped", "{packet}", "Packets dropped.", network_drops)
     gauge("system.uptime", "s", "Time since the machine's start.", uptime)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -78,6 +79,10 @@ async def operations(backends: Backends, metric: str, service: str, kind: str) -
     return highest
 
 
+def _has(operation: str, seen: dict[str, float]) -> bool:
+    return seen.get(operation, 0) > 0
+
+
 async def eventually(look: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool]) -> None:
     """Span metrics are flushed every 5 s, and a rate needs two of them."""
     end = time.monotonic() + DEADLINE
@@ -93,10 +98,7 @@ async def test_the_monitor_has_calls_latencies_and_errors_of_every_service_of_an
     for metric in ("calls", "latencies"):
         for service, (kind, operation) in KINDS.items():
             await eventually(
-                lambda metric=metric, service=service, kind=kind: operations(
-                    backends, metric, service, kind
-                ),
-                lambda seen, operation=operation: seen.get(operation, 0) > 0,
+                partial(operations, backends, metric, service, kind), partial(_has, operation)
             )
     await eventually(
         lambda: operations(backends, "errors", "card_provider", "server"),

@@ -14,6 +14,8 @@ from opentelemetry.metrics import (
     UpDownCounter,
 )
 
+from weft.telemetry import starts
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Bucket bounds that the semantic conventions give for HTTP and messaging durations."""
 
@@ -59,9 +61,20 @@ def gauge(name: str, unit: str, description: str, read: Callable[[], Values]) ->
 
 
 def observed_counter(
-    name: str, unit: str, description: str, read: Callable[[], Values]
+    name: str,
+    unit: str,
+    description: str,
+    read: Callable[[], Values],
+    *,
+    since: float | None = None,
 ) -> ObservableCounter:
-    """Return a counter of what is counted elsewhere; `read` as for `gauge`."""
+    """Return a counter of what is counted elsewhere; `read` as for `gauge`.
+
+    `since` is the time (seconds since the epoch) from which it is counted, where that is not the
+    start of this process.
+    """
+    if since is not None:
+        starts.SINCE[name] = int(since * 1_000_000_000)
     return _meter().create_observable_counter(name, [_observing(read)], unit, description)
 
 

@@ -35,6 +35,7 @@ from weft.telemetry.options import TelemetryOptions
 from weft.telemetry.process import observe_process
 from weft.telemetry.sampling import EdgeSampler
 from weft.telemetry.sdk import SdkEngine, Silent
+from weft.telemetry.starts import WithStarts
 
 DELAY_MS = 500
 """Spans and logs wait at most this long for company before they leave (the SDK's engine)."""
@@ -176,7 +177,7 @@ def _meters(
     exporter: MetricExporter, resource: Resource, options: TelemetryOptions
 ) -> MeterProvider:
     reader = PeriodicExportingMetricReader(
-        exporter, export_interval_millis=options.metrics_every * 1000
+        WithStarts(exporter), export_interval_millis=options.metrics_every * 1000
     )
     return MeterProvider(
         [reader, *options.metric_readers],
