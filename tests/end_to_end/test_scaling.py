@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
 import time
 import uuid
@@ -147,4 +149,68 @@ async def test_a_step_of_demand_brings_more_workers_which_lose_no_report_and_go_
             f"\n{REPORTS} reports of {SLOW:g} s at once, {least} workers: more decided after"
             f" {decided:.1f} s, seen in Prometheus after {seen:.1f} s, {most} at most, all made"
             f" after {drained:.1f} s, {least} again after {slept:.1f} s\n"
+        )
+
+
+@pytest.fixture
+def prometheus(system: Running) -> Iterator[Callable[[int], None]]:
+    """Sends Prometheus a signal; it goes on afterwards."""
+    entries = json.loads(system.weft("status", "--json").stdout)
+    pid = next(int(one["pid"]) for one in entries if one["name"] == "prometheus")
+    yield lambda number: os.kill(pid, number)
+    os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(300)
+async def test_without_prometheus_the_last_size_holds_and_with_it_demand_scales_again(
+    system: Running,
+    stack: Stack,
+    caller: Caller,
+    slow: None,
+    prometheus: Callable[[int], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del slow
+    door, workers = caller(scopes=SCOPES), Workers(stack)
+
+    async def demand() -> list[str]:
+        return await asyncio.gather(*(report(door) for _ in range(REPORTS // 2)))
+
+    async def over(asked: list[str]) -> None:
+        await asyncio.gather(*(ended(door, report_id) for report_id in asked))
+
+    await until(workers.asleep, "the scaler sleeps")
+    before = await workers.row()
+    prometheus(signal.SIGSTOP)
+    began = time.time()
+    await over(await demand())
+    held = time.time() - began
+    assert await workers.row() == before
+    told = system.weft("scaling", "history", "--json", "--since", "10m").stdout
+    since = [one["at"] for one in json.loads(told)]
+    assert not [at for at in since if datetime.fromisoformat(at).timestamp() > began]
+
+    prometheus(signal.SIGCONT)
+    back = time.time()
+    asked = []
+
+    async def wanted() -> bool:
+        if not await waiting():
+            asked.extend(await demand())
+        return (await workers.row())["desired"] > before["desired"]
+
+    async def waiting() -> bool:
+        async with databases.connect(stack, "reports") as connection:
+            return bool(
+                await connection.fetchval("SELECT count(*) FROM reports WHERE status = 'queued'")
+            )
+
+    scaled = await until(wanted, "more workers are wanted") - back
+    await over(asked)
+    await until(workers.asleep, "the scaler sleeps again")
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\nwithout Prometheus {REPORTS // 2} reports took the same {before['desired']} workers"
+            f" {held:.1f} s; more decided {scaled:.1f} s after its return\n"
         )
