@@ -1,11 +1,12 @@
 """The inbox's page: what people were told of alerts, and which channels took it."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Final
 
 from services.gateway.ops.markup import Markup, element
 from services.gateway.ops.page import clock, notice, page
-from services.gateway.ops.state import Told
+from services.gateway.ops.state import Alert, Delivery, Told
 
 _SIGNS: Final = {"critical": "bad", "warning": "open", "info": "open"}
 _COLUMNS: Final = ("Told (UTC)", "Status", "Message", "Channels")
@@ -24,28 +25,33 @@ def _listed(told: Sequence[Told] | None) -> Markup:
         return element("p", "Nothing was told yet.")
     head = element("tr", *(element("th", name, scope="col") for name in _COLUMNS))
     body = element("tbody", *map(_row, told))
-    return element("table", element("thead", head), body, class_="orders")
+    return element("table", element("thead", head), body, class_="orders told")
 
 
 def _row(each: Told) -> Markup:
     sign = "good" if each.status == "resolved" else _SIGNS.get(each.severity, "open")
     word = each.severity if each.status == "firing" else each.status
     cells = (
-        clock(each.at),
+        element("span", f"{each.at.astimezone(UTC):%Y-%m-%d} ", clock(each.at)),
         element("span", word, class_=f"badge {sign}"),
         _message(each),
-        element("span", ", ".join(f"{d.channel}: {d.state}" for d in each.deliveries)),
+        element("span", ", ".join(map(_taken, each.deliveries)) or "inbox only"),
     )
     named = zip(_COLUMNS, cells, strict=True)
     return element("tr", *(element("td", cell, data_name=name) for name, cell in named))
 
 
 def _message(each: Told) -> Markup:
+    return element("details", element("summary", each.title), *map(_facts, each.alerts))
+
+
+def _facts(alert: Alert) -> Markup | None:
     facts = [
-        element("li", f"{name}: {text}")
-        for alert in each.alerts
-        for name in _SHOWN
-        if (text := alert.annotations.get(name))
+        element("li", f"{name}: {text}") for name in _SHOWN if (text := alert.annotations.get(name))
     ]
-    listed = element("ul", *facts, role="list") if facts else None
-    return element("details", element("summary", each.title), listed)
+    return element("ul", *facts, role="list") if facts else None
+
+
+def _taken(delivery: Delivery) -> str:
+    why = f" ({delivery.error})" if delivery.error else ""
+    return f"{delivery.channel}: {delivery.state}{why}"
