@@ -11,7 +11,7 @@ from services.card_provider.notices import Notices
 from weft import __version__
 from weft.http import HttpClient, SharedKey
 from weft.service import Service, run
-from weft.settings import Duration, Secret, ServiceSettings
+from weft.settings import Addresses, Duration, Secret, ServiceSettings
 from weft.webhooks import check_secret
 
 _MANNERS = "^(once|twice|late|never)(,(once|twice|late|never))*$"
@@ -20,7 +20,7 @@ _MANNERS = "^(once|twice|late|never)(,(once|twice|late|never))*$"
 class CardProviderSettings(ServiceSettings, frozen=True, kw_only=True):
     port: int = 8108
     database_url: Secret
-    payments_url: str = "http://127.0.0.1:8103"
+    payments_url: Addresses = ("http://127.0.0.1:8103",)
     """Where the webhook is."""
     card_provider_key: Secret
     """What customers authenticate with."""

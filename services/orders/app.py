@@ -24,7 +24,7 @@ from weft.postgres import (
     Outbox,
 )
 from weft.service import Service, run
-from weft.settings import Duration, Secret, ServiceSettings
+from weft.settings import Addresses, Duration, Secret, ServiceSettings
 from weft.telemetry import gauge
 
 ASK_INVENTORY: Final = 0.5
@@ -40,7 +40,7 @@ class OrdersSettings(ServiceSettings, frozen=True, kw_only=True):
     database_url: Secret
     broker_url: Secret
     jwks: str
-    inventory_url: str = "http://127.0.0.1:8102"
+    inventory_url: Addresses = ("http://127.0.0.1:8102",)
     order_deadline: Duration = 30.0
     """How long an order may take before its payment is captured."""
     order_repeat: Duration = 30.0

@@ -15,7 +15,7 @@ from weft.errors import Unavailable
 from weft.http import BreakerPolicy, HttpClient
 from weft.postgres import Database
 from weft.service import Service, run
-from weft.settings import Duration, Secret, ServiceSettings
+from weft.settings import Addresses, Duration, Secret, ServiceSettings
 from weft.telemetry import gauge
 from weft.webhooks import check_secret
 
@@ -30,7 +30,7 @@ class PaymentsSettings(ServiceSettings, frozen=True, kw_only=True):
     port: int = 8103
     database_url: Secret
     broker_url: Secret
-    card_provider_url: str = "http://127.0.0.1:8108"
+    card_provider_url: Addresses = ("http://127.0.0.1:8108",)
     card_provider_key: Secret
     card_provider_timeout: Duration = 5.0
     """For one call, in seconds; some cards take 3."""

@@ -24,7 +24,7 @@ from weft.artifacts import Artifacts, ArtifactsSettings
 from weft.http import Authenticator, HttpClient
 from weft.messaging import Broker, Consumer, ServiceTopology
 from weft.service import Service, run
-from weft.settings import Duration, Secret, SettingsError
+from weft.settings import Addresses, Duration, Secret, SettingsError
 from weft.telemetry.options import TelemetryOptions
 from weft.webhooks import Target, Webhooks, check_secret
 
@@ -44,7 +44,7 @@ class ReportRunnerSettings(ArtifactsSettings, frozen=True, kw_only=True):
     jwks: str
     orders_reader_database_url: Secret
     """The read model of orders, as the role that only reads it."""
-    reports_url: str = "http://127.0.0.1:8104"
+    reports_url: Addresses = ("http://127.0.0.1:8104",)
     report_runner_token: Secret
     """A token with the scope reports:run."""
     report_webhook_secret: Secret
@@ -73,9 +73,8 @@ def build(settings: ReportRunnerSettings) -> Service:
         client, settings.report_runner_token, runner=f"report_runner-{settings.instance}"
     )
     sales = service.add(Sales(settings.orders_reader_database_url, threads))
-    target = Target(
-        f"{settings.reports_url}/webhooks/report-runner", [settings.report_webhook_secret]
-    )
+    first, *others = [f"{url.rstrip('/')}/webhooks/report-runner" for url in settings.reports_url]
+    target = Target(first, [settings.report_webhook_secret], others=others)
     webhooks = service.add(Webhooks(db, {TARGET: target}))
     maker = Maker(sales, Artifacts.of(settings), threads)
     work = Work(maker, requestor, db, webhooks, again_in=settings.report_again_in)

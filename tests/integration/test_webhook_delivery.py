@@ -3,6 +3,7 @@
 # ruff: noqa: PT012 - what must raise is the end of a transaction's block
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -201,6 +202,24 @@ async def test_a_server_that_is_away_or_never_answers_is_a_failed_attempt(
     errors = await db.fetch("SELECT error FROM weft.webhook_attempts ORDER BY number")
     assert errors[0]["error"] == "no answer in time"
     assert (await states(db))[0][0] == "delivered"
+
+
+async def test_attempts_go_to_the_instances_of_a_service_in_turn(
+    db: Database, receiver: Receiver
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/hook"
+    target = Target(nobody, [SECRET], QUICK, others=[receiver.url])
+    webhooks = Webhooks(db, {"far": target})
+    await webhooks.start()
+    await webhooks.send(db, "far", id="m1", type="t", data=None)
+
+    async def delivered() -> bool:
+        return await states(db) == [("delivered", 2)]
+
+    await until(delivered)
+    assert receiver.ids == ["m1"]
+    await webhooks.stop()
 
 
 async def test_410_disables_the_endpoint_and_nothing_more_is_sent_there(

@@ -50,6 +50,13 @@ def test_a_ratio_of_failures_opens_it(breaker: CircuitBreaker, states: list[Stat
     assert states == ["open"]
 
 
+def test_a_success_never_opens_it(breaker: CircuitBreaker) -> None:
+    finish(breaker, False, False, False, True)
+    assert breaker.state == "closed"
+    finish(breaker, False)
+    assert breaker.state == "open"
+
+
 def test_failures_older_than_the_window_count_for_nothing(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:

@@ -80,7 +80,9 @@ class CircuitBreaker:
         while self._outcomes[0][0] < now - self._policy.window:
             self._forget()
         total = len(self._outcomes)
-        if total >= self._policy.minimum and self._failures >= total * self._policy.failure_ratio:
+        enough = total >= self._policy.minimum
+        # A success never opens it: what failed before may be a start that is over.
+        if not ok and enough and self._failures >= total * self._policy.failure_ratio:
             self._become("open")
 
     def _forget(self) -> None:

@@ -44,11 +44,20 @@ Keys = Callable[[str], Sequence[Secret]]
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A service of the mesh that takes our webhooks, and what they are signed with."""
+    """A service of the mesh that takes our webhooks, and what they are signed with.
+
+    `others` are where further instances of it take them: attempts go to all in turn.
+    """
 
     url: str
     secrets: Sequence[Secret]
     schedule: Schedule = NEARBY
+    others: Sequence[str] = ()
+
+    def at(self, attempt: int) -> str:
+        """Return where the attempt of this number (from 0) goes."""
+        urls = (self.url, *self.others)
+        return urls[attempt % len(urls)]
 
 
 class Webhooks(Woken):
@@ -174,16 +183,15 @@ class Webhooks(Woken):
 
     async def _attempt(self, one: Claimed) -> Answer:
         target = None if one.guarded else self._targets.get(one.endpoint)
+        url, attempt = one.url, one.attempts - 1
         if target is not None:
-            secrets = target.secrets
+            secrets, url = target.secrets, target.at(attempt)
         elif one.guarded and self._keys is not None:
             secrets = self._keys(one.endpoint)
         else:
             return Answer(None, "this instance has no secret for the endpoint")
         headers = sign(secrets, id=one.id, body=one.body) | {"Content-Type": "application/json"}
-        return await self._poster.post(
-            one.url, headers, one.body, guarded=one.guarded, attempt=one.attempts - 1
-        )
+        return await self._poster.post(url, headers, one.body, guarded=one.guarded, attempt=attempt)
 
     async def _settle(self, one: Claimed, answer: Answer, seconds: float) -> None:
         state, again_in = self._follows(one, answer)

@@ -85,14 +85,14 @@ class Shop:
             **settings,
         )
 
-    async def runner(self, reports: Running, **settings: str) -> Running:
-        """Start a report_runner."""
+    async def runner(self, *reports: Running, **settings: str) -> Running:
+        """Start a report_runner, which knows these instances of reports."""
         return await self._start(
             "report_runner",
             WEFT_DATABASE_URL=self.urls["report_runner"],
             WEFT_BROKER_URL=self.urls["broker"],
             WEFT_ORDERS_READER_DATABASE_URL=self.urls["orders"],
-            WEFT_REPORTS_URL=reports.url,
+            WEFT_REPORTS_URL=" ".join(each.url for each in reports),
             WEFT_REPORT_RUNNER_TOKEN=self._token(),
             **{
                 "WEFT_REPORT_AGAIN_IN": "100ms",
@@ -182,7 +182,7 @@ class User:
     async def see(self, report_id: str) -> dict[str, Any]:
         url = f"{self._url}/v1/reports/{report_id}"
         async with self._shop.session.get(url, headers=self.headers) as answer:
-            assert answer.status == 200
+            assert answer.status == 200, await answer.text()
             seen: dict[str, Any] = await answer.json()
             return seen
 

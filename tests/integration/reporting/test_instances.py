@@ -40,6 +40,14 @@ async def browsers(user: User) -> AsyncIterator[list[Browser]]:
             await each.close()
 
 
+async def test_requests_go_to_both(instances: list[Running], user: User) -> None:
+    before = [await _served(each) for each in instances]
+    for _ in range(8):
+        assert (await user.call("GET", "/v1/reports"))[0] == 200
+    after = [await _served(each) for each in instances]
+    assert [now - was for now, was in zip(after, before, strict=True)] == [4, 4]
+
+
 async def test_a_users_sockets_on_two_instances_hear_the_same_and_a_killed_one_loses_nothing(
     instances: list[Running], gateway: Running, user: User, browsers: list[Browser]
 ) -> None:
@@ -70,12 +78,18 @@ async def test_a_users_sockets_on_two_instances_hear_the_same_and_a_killed_one_l
     await instances[1].ready()
 
 
-async def test_requests_go_to_both(instances: list[Running], user: User) -> None:
-    before = [await _served(each) for each in instances]
-    for _ in range(8):
-        assert (await user.call("GET", "/v1/reports"))[0] == 200
-    after = [await _served(each) for each in instances]
-    assert [now - was for now, was in zip(after, before, strict=True)] == [4, 4]
+async def test_a_report_is_finished_while_an_instance_is_dead(
+    shop: Shop, instances: list[Running], user: User
+) -> None:
+    runner = await shop.runner(*instances)
+    await instances[0].end(signal.SIGKILL)
+    report_id = await user.ask()
+    assert (await user.ended(report_id))["status"] == "finished"
+    status, body, _ = await user.call("GET", f"/v1/reports/{report_id}/download")
+    assert (status, body.count(b"\n")) == (200, 77)
+    await runner.end(signal.SIGTERM)
+    await instances[0].start()
+    await instances[0].ready()
 
 
 async def _all(browsers: list[Browser], told: int) -> bool:
