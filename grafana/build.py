@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from grafana.alerts import alerts
+from grafana.errors import errors
 from grafana.hosts import hosts
 from grafana.messaging import messaging
 from grafana.order import order
@@ -31,6 +32,7 @@ _MADE: Final = (
     postgresql,
     rabbitmq,
     telemetry,
+    errors,
     alerts,
     runbooks,
     hosts,

@@ -21,6 +21,7 @@ INTERVAL = 60
 MACROS = {
     "$__rate_interval": "1m",
     "$__auto": "1m",
+    "$__range": "10m",
     "$__interval": f"{INTERVAL}s",
     "$before": "10s",
 }

@@ -7,6 +7,7 @@ looked at one by one.
 
 import json
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import aiohttp
 import asyncpg
 import msgspec
 import pytest
@@ -52,6 +54,10 @@ ORDERED = {"gateway", "orders", "inventory", "payments", "card_provider"}
 QUEUES = {"orders.events", "inventory.commands", "payments.commands"}
 BACKENDS = {"jaeger", "loki", "prometheus", "alertmanager", "otel-collector"}
 EXPORTERS = {"otlp_grpc/jaeger"}, {"otlp_http/loki"}, {"otlp_http/prometheus"}
+
+BROKEN = "hello"
+"""A service of one's own, in which something fails."""
+FINGERPRINT = "0e44044f"
 
 Check = Callable[[Answer], bool]
 
@@ -228,6 +234,11 @@ EXPECTED: dict[str, dict[str, Check]] = {
         **every("Log lines stored | Samples stored | Series", above_zero),
         "Lines of the pipeline": within("service_name", *BACKENDS),
     },
+    "errors": {
+        **every("Errors over time | Errors", of("weft_error_fingerprint", FINGERPRINT)),
+        "Errors by service": of("service_name", BROKEN),
+        "Lines of errors": of("service_name", BROKEN),
+    },
     "alerts": {
         **every("Critical | Warnings | Waiting to fire | Silence of the watchdog", there),
         "Firing alerts": of("alertname", "Watchdog"),
@@ -294,10 +305,11 @@ async def ask(system: Running) -> AsyncIterator[Asker]:
 
 
 @pytest.fixture
-async def world(caller: Callable[..., Door], ask: Asker) -> World:
+async def world(caller: Callable[..., Door], ask: Asker, system: Running) -> World:
     """Ask everything, once for all tests."""
     if not _world:
         made = await happenings(caller("grafana-queries", SCOPES), ask)
+        await failed(Stack.load(system.environment), made.trace_id)
         wrong = {str(number): partial(looked, ask, made, number) for number in range(len(PANELS))}
         made.wrong = await until_all(wrong, SECONDS)
         _world.append(made)
@@ -328,9 +340,54 @@ async def happenings(door: Door, ask: Asker) -> World:
     return made
 
 
+async def failed(stack: Stack, trace_id: str) -> None:
+    """Tell of an error in that trace, as the chassis of a service of one's own does."""
+    told = {
+        "service.name": BROKEN,
+        "service.namespace": "weft",
+        "service.version": "1",
+        "service.instance.id": f"{BROKEN}-0",
+        "deployment.environment.name": "local",
+    }
+    facts = {
+        "exception.type": "examples.hello.Broken",
+        "exception.message": "it does not work",
+        "weft.error.fingerprint": FINGERPRINT,
+    }
+    record = {
+        "timeUnixNano": str(time.time_ns()),
+        "severityNumber": 17,
+        "severityText": "ERROR",
+        "body": {"stringValue": "background work failed"},
+        "traceId": trace_id,
+        "attributes": _otlp(facts),
+    }
+    scope = {"scope": {"name": "weft"}, "logRecords": [record]}
+    body = {"resourceLogs": [{"resource": {"attributes": _otlp(told)}, "scopeLogs": [scope]}]}
+    url = f"{stack.ports.url('otel-collector-http')}/v1/logs"
+    async with aiohttp.ClientSession() as http, http.post(url, json=body) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+def _otlp(facts: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in facts.items()]
+
+
+async def test_a_row_of_errors_has_the_trace_in_which_it_happened(world: World) -> None:
+    rows = [
+        row
+        for number, query in enumerate(PANELS)
+        if query.name == "errors: Errors"
+        for row in world.answers[number].labels
+        if row["weft_error_fingerprint"] == FINGERPRINT
+    ]
+    assert len(rows) == 5, "one of each answer, which Grafana merges"
+    assert {row["trace_id"] for row in rows if "trace_id" in row} == {world.trace_id}
+
+
 def variables(world: World, query: Query) -> dict[str, str]:
     """The choices on a dashboard: an order of ours, one service of those that have data."""
-    one = {"order": world.order_id, "trace": world.trace_id, "host": ".+"}
+    one = {"order": world.order_id, "trace": world.trace_id, "host": ".+", "fingerprint": ".+"}
     if query.dashboard != "service":
         return {"service": ".+", **one}
     return {"service": "gateway" if query.title in BY_THE_GATEWAY else "orders", **one}
