@@ -88,6 +88,6 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture(scope="module")
-def shared() -> dict[str, str]:
+def agreed() -> dict[str, str]:
     """What payments and the card provider both know."""
     return {"WEFT_CARD_PROVIDER_KEY": CARD_KEY, "WEFT_WEBHOOK_SECRET": WEBHOOK_SECRET}

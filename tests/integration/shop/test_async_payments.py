@@ -120,7 +120,7 @@ class Shop:
 @pytest.fixture(scope="module")
 async def shop(
     start: Start,
-    shared: dict[str, str],
+    agreed: dict[str, str],
     keys: Keys,
     new_database: Databases,
     amqp_url: str,
@@ -146,7 +146,7 @@ async def shop(
             WEFT_BROKER_URL=amqp_url,
             WEFT_JWKS=str(keys.path),
             **at,
-            **shared,
+            **agreed,
             **own.get(name, {}),
         )
         for name in services

@@ -15,8 +15,8 @@ from weft.webhooks import sign
 
 
 @pytest.fixture(scope="module")
-async def running(start: Start, shared: dict[str, str], new_database: Databases) -> Running:
-    return await start("card_provider", WEFT_DATABASE_URL=await new_database(), **shared)
+async def running(start: Start, agreed: dict[str, str], new_database: Databases) -> Running:
+    return await start("card_provider", WEFT_DATABASE_URL=await new_database(), **agreed)
 
 
 class Provider:
@@ -87,9 +87,9 @@ async def test_a_flaky_card_fails_twice_for_each_payment(provider: Provider) -> 
 
 
 async def test_a_caller_who_gave_up_on_a_silent_card_does_not_hold_up_the_end(
-    start: Start, shared: dict[str, str], new_database: Databases, http: aiohttp.ClientSession
+    start: Start, agreed: dict[str, str], new_database: Databases, http: aiohttp.ClientSession
 ) -> None:
-    service = await start("card_provider", WEFT_DATABASE_URL=await new_database(), **shared)
+    service = await start("card_provider", WEFT_DATABASE_URL=await new_database(), **agreed)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
             await Provider(http, service.url).authorize(str(uuid4()), "tok_down")
@@ -162,7 +162,7 @@ async def test_the_ledger_has_pages(provider: Provider) -> None:
 @pytest.fixture(scope="module")
 async def webhook(
     start: Start,
-    shared: dict[str, str],
+    agreed: dict[str, str],
     new_database: Databases,
     amqp_url: str,
     running: Running,
@@ -172,7 +172,7 @@ async def webhook(
         WEFT_DATABASE_URL=await new_database(),
         WEFT_BROKER_URL=amqp_url,
         WEFT_CARD_PROVIDER_URL=running.url,
-        **shared,
+        **agreed,
     )
     return f"{payments.url}/v1/webhooks/card-provider"
 

@@ -88,7 +88,7 @@ class Order:
 @pytest.fixture(scope="module")
 async def bank(
     start: Start,
-    shared: dict[str, str],
+    agreed: dict[str, str],
     new_database: Databases,
     amqp_url: str,
     post: PostBox,
@@ -99,7 +99,7 @@ async def bank(
         "card_provider",
         WEFT_DATABASE_URL=await new_database(),
         WEFT_PAYMENTS_URL=f"http://127.0.0.1:{port}",
-        **shared,
+        **agreed,
     )
     database = await new_database()
     payments = await start(
@@ -108,7 +108,7 @@ async def bank(
         WEFT_DATABASE_URL=database,
         WEFT_BROKER_URL=amqp_url,
         WEFT_CARD_PROVIDER_URL=provider.url,
-        **shared,
+        **agreed,
     )
     return Bank(payments, provider, post, http, database)
 
@@ -238,7 +238,7 @@ async def test_the_history_of_a_payment_is_kept(bank: Bank) -> None:
 
 
 async def test_instances_share_the_work(
-    bank: Bank, start: Start, shared: dict[str, str], amqp_url: str
+    bank: Bank, start: Start, agreed: dict[str, str], amqp_url: str
 ) -> None:
     second = await start(
         "payments",
@@ -246,7 +246,7 @@ async def test_instances_share_the_work(
         WEFT_DATABASE_URL=bank.payments_database,
         WEFT_BROKER_URL=amqp_url,
         WEFT_CARD_PROVIDER_URL=bank.provider.url,
-        **shared,
+        **agreed,
     )
     orders = [Order(bank, "tok_ok") for _ in range(100)]
     await asyncio.gather(*(order.authorize() for order in orders))
@@ -257,13 +257,13 @@ async def test_instances_share_the_work(
 
 
 async def test_a_pending_payment_is_asked_for_when_the_webhook_does_not_come(
-    bank: Bank, start: Start, shared: dict[str, str], amqp_url: str, new_database: Databases
+    bank: Bank, start: Start, agreed: dict[str, str], amqp_url: str, new_database: Databases
 ) -> None:
     mute = await start(
         "card_provider",
         WEFT_DATABASE_URL=await new_database(),
         WEFT_PAYMENTS_URL="http://127.0.0.1:9",
-        **shared,
+        **agreed,
     )
     await bank.payments.end()
     payments = await start(
@@ -271,7 +271,7 @@ async def test_a_pending_payment_is_asked_for_when_the_webhook_does_not_come(
         WEFT_DATABASE_URL=bank.payments_database,
         WEFT_BROKER_URL=amqp_url,
         WEFT_CARD_PROVIDER_URL=mute.url,
-        **shared,
+        **agreed,
     )
     order = Order(bank, "tok_async")
     await order.authorize()
