@@ -24,6 +24,7 @@ from stack.system import System
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
+COLLECTOR = [f"--config={{}}/{name}.yaml" for name in ("config", "doors-usual", "today")]
 pytestmark = pytest.mark.timeout(3600)  # a first run builds the parts
 
 
@@ -73,12 +74,12 @@ def _accepts(command: list[str | Path], environment: dict[str, str], folder: Pat
         (
             "otel-collector",
             "otelcol",
-            ["validate", "--config={}/config.yaml", "--config={}/sampling-all.yaml"],
+            ["validate", *COLLECTOR, "--config={}/sampling-all.yaml"],
         ),
         (
             "otel-collector",
             "otelcol",
-            ["validate", "--config={}/config.yaml", "--config={}/sampling-tail.yaml"],
+            ["validate", *COLLECTOR, "--config={}/sampling-tail.yaml"],
         ),
         ("jaeger", "jaeger", ["validate", "--config={}/config.yaml"]),
         ("loki", "loki", ["-config.file={}/config.yaml", "-config.expand-env", "-verify-config"]),
