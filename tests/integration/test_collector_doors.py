@@ -223,6 +223,50 @@ async def test_records_get_todays_names_unless_they_are_our_own(
     assert plain(stored["attributes"]) == {expected: "SELECT"}
 
 
+HIDDEN_BY_NAME = (
+    *("authorization", "Authorization", "http.request.header.AUTHORIZATION", "proxy-authorization"),
+    *("cookie", "Set-Cookie", "COOKIE", "api_key", "x-api-key", "apiKey", "Api.Key", "APIKey"),
+    *("API_KEY", "password", "Password", "passWord", "DB_PASSWORD", "passwd", "PASSWD"),
+    *("secret", "clientSecret", "SECRET"),
+)
+HIDDEN_BY_VALUE = {
+    "4929123412341234": "****",
+    "card%3D4929-1234-1234-1234": "card****",
+    "3782 822463 10005": "****",
+    "a=tok_abc&b": "a=****&b",
+    "a%3Dtok_abc": "a%3D****",
+    "me@example.com": "****",
+    "Bearer abcdefgh": "****",
+    "%20eyJhbGciOi.eyJzdWIi.c2ln": "%20****",
+}
+KEPT = (
+    "019a0d4b-5f10-7c4e-8a3e-0a8f5a3c9b12",
+    "INSERT weft.inbox",
+    "/v1/orders",
+    "key",
+    "eyJ",
+    "tok",
+)
+
+
+async def test_what_must_not_be_stored_is_hidden_however_it_is_written(door: Collector) -> None:
+    name = a_name()
+    facts = [
+        *(attribute(key, "kept elsewhere") for key in HIDDEN_BY_NAME),
+        *(attribute(f"value.{number}", value) for number, value in enumerate(HIDDEN_BY_VALUE)),
+        *(attribute(f"kept.{number}", value) for number, value in enumerate(KEPT)),
+    ]
+    record = {"body": {"stringValue": name}, "attributes": facts}
+    body = {"resourceLogs": [{"scopeLogs": [{"scope": {}, "logRecords": [record]}]}]}
+    assert await door.post("otel-collector-http", "/v1/logs", body) == 200
+    [group] = await door.sent("logs", name)
+    assert plain(group["scopeLogs"][0]["logRecords"][0]["attributes"]) == {
+        **dict.fromkeys(HIDDEN_BY_NAME, "****"),
+        **{f"value.{number}": value for number, value in enumerate(HIDDEN_BY_VALUE.values())},
+        **{f"kept.{number}": value for number, value in enumerate(KEPT)},
+    }
+
+
 async def test_fluents_chunk_is_acknowledged_and_its_tag_is_the_service(door: Collector) -> None:
     tags = [a_name(), a_name()]
     reader, writer = await _connected(door)
