@@ -16,7 +16,7 @@ from benchmarks.scaling import making as scaling
 
 NAMES: Final = (
     *("http", "client", "publish", "consume", "channel", "sql", "burst", "waiting", "etl"),
-    *("orders", "growth", "scaling"),
+    *("orders", "replicas", "growth", "scaling"),
 )
 """Each a module of this folder with its BENCH; scaling is simulated, and has a page of its own."""
 

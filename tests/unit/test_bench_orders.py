@@ -60,8 +60,8 @@ async def test_services_are_ready_before_anything_is_measured_and_their_memory_i
     meter = Meter()
     service = _service(mesh.free_ports()["gateway"], SERVER)
     async with mesh.running([service], meter, {"X-User": "customer"}):
-        assert mesh.gateway(meter.address) == (
-            f"http://127.0.0.1:{service.port}",
+        assert mesh.gateways(meter.address) == (
+            [f"http://127.0.0.1:{service.port}"],
             {"X-User": "customer"},
         )
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 import aio_pika
@@ -68,8 +68,8 @@ class Ends:
 class _Shop:
     """Orders, one after the other; counts what became of them."""
 
-    def __init__(self, session: aiohttp.ClientSession, ends: Ends) -> None:
-        self._session = session
+    def __init__(self, doors: Sequence[aiohttp.ClientSession], ends: Ends) -> None:
+        self._doors = itertools.cycle(doors)
         self._ends = ends
         self._random = random.Random(7)
         self._numbers = itertools.count(1)
@@ -78,7 +78,7 @@ class _Shop:
 
     async def order(self, items: Sequence[Mapping[str, Any]], token: str, *, outcome: str) -> float:
         """Order, and return the seconds from accepted to ended. Raises WrongError."""
-        async with self._session.post(
+        async with next(self._doors).post(
             "/v1/orders",
             json={"items": items, "payment": {"token": token}},
             headers={"Idempotency-Key": str(uuid.uuid4())},
@@ -110,12 +110,16 @@ class _Shop:
 @asynccontextmanager
 async def customers(place: Place, meter: Meter) -> AsyncIterator[None]:
     """Order, until the last order is checked; units are orders that have ended."""
-    url, headers = mesh.gateway(place.address)
+    urls, headers = mesh.gateways(place.address)
     ends = Ends()
     connection = await aio_pika.connect(place.broker)
-    async with connection, aiohttp.ClientSession(url, headers=headers) as session:
+    async with connection, AsyncExitStack() as stack:
+        doors = [
+            await stack.enter_async_context(aiohttp.ClientSession(url, headers=headers))
+            for url in urls
+        ]
         await _listen(connection, ends)
-        shop = _Shop(session, ends)
+        shop = _Shop(doors, ends)
         await _each_outcome(shop)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(shop.customer(meter)) for _ in range(CUSTOMERS)]

@@ -53,20 +53,25 @@ def database(place: Place, service: str) -> str:
     return urlunsplit(parts._replace(path=f"{parts.path}_{service}"))
 
 
-def gateway(address: str) -> tuple[str, dict[str, str]]:
-    """Return what the address of a mesh tells customers: a URL, and headers of their requests."""
+def gateways(address: str) -> tuple[list[str], dict[str, str]]:
+    """Return what the address of a mesh tells customers: URLs, and headers of their requests."""
     told: dict[str, Any] = json.loads(address)
-    return told["url"], told["headers"]
+    return told["urls"], told["headers"]
 
 
 def free_ports() -> dict[str, int]:
     """Return a port for each service that nothing listens on now."""
+    return {name: ports[0] for name, ports in ports_of_copies(1).items()}
+
+
+def ports_of_copies(copies: int) -> dict[str, list[int]]:
+    """Return ports for so many processes of each service that nothing listens on now."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in SERVICES]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(copies * len(SERVICES))]
         for one in sockets:
             one.bind(("127.0.0.1", 0))
-        ports = [one.getsockname()[1] for one in sockets]
-    return dict(zip(SERVICES, ports, strict=True))
+        ports = iter([one.getsockname()[1] for one in sockets])
+        return {name: [next(ports) for _ in range(copies)] for name in SERVICES}
 
 
 @asynccontextmanager
@@ -88,12 +93,13 @@ async def databases(place: Place) -> AsyncIterator[None]:
 async def running(
     services: Sequence[Service], meter: Meter, headers: Mapping[str, str]
 ) -> AsyncIterator[None]:
-    """Start the services and wait until all are ready; the last one is the gateway."""
+    """Start the services and wait until all are ready."""
     async with AsyncExitStack() as stack:
         started = [await stack.enter_async_context(_process(one)) for one in services]
         for one in started:
             await one.ready()
-        meter.address = json.dumps({"url": started[-1].url, "headers": dict(headers)})
+        urls = [one.url for one in started if one.name == "gateway"]
+        meter.address = json.dumps({"urls": urls, "headers": dict(headers)})
         async with working(_watch(started, meter)):
             yield
 
