@@ -6,12 +6,14 @@ import http.client
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from stack import processes
 from stack.credentials import ADMIN, MONITORING, OPERATOR, VHOST
 from stack.home import ROOT, write, write_json
 from stack.parts import Found
@@ -25,6 +27,7 @@ UNROUTED_MOST: Final = 10_000
 """Events that no queue wants are kept up to this number, the newest."""
 DEAD: Final = ".dead"
 """What the name of a queue of dead letters ends with."""
+_NODE: Final = "weft@localhost"
 _ERL_ARGUMENTS: Final = (
     "-kernel inet_dist_use_interface {127,0,0,1}",
     # Schedulers that spin for work cost a laptop more than they give it.
@@ -53,7 +56,7 @@ def program(system: System, found: Found) -> Program:
         environment={
             "HOME": str(data),
             "RUNNING_UNDER_SYSTEMD": "true",
-            "RABBITMQ_NODENAME": "weft@localhost",
+            "RABBITMQ_NODENAME": _NODE,
             "RABBITMQ_NODE_IP_ADDRESS": BIND,
             "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_DIST_PORT": str(ports.of("rabbitmq-distribution")),
@@ -82,12 +85,23 @@ def program(system: System, found: Found) -> Program:
 def prepare(system: System, found: Found) -> None:
     """Write its addresses and definitions; the node reads both at every start."""
     del found
-    system.home.data("rabbitmq").mkdir(mode=0o700, exist_ok=True)
+    data = system.home.data("rabbitmq")
+    data.mkdir(mode=0o700, exist_ok=True)
+    _remove_half_made(system, data / "mnesia")
     folder = system.home.config / "rabbitmq"
     write(folder / "conf.d" / "10-addresses.conf", _addresses(system, _definitions_file(system)))
     plugins = (ROOT / "rabbitmq" / "enabled_plugins").read_text(encoding="utf-8")
     write(folder / "enabled_plugins", plugins)
     write_json(_definitions_file(system), definitions(system.credentials.password, SERVICES))
+
+
+def _remove_half_made(system: System, database: Path) -> None:
+    """A node whose first start was cut off never comes up again. It has no queue, so no message."""
+    queues = database / _NODE / "quorum" / _NODE
+    made = queues.is_dir() and any(one.is_dir() for one in queues.iterdir())
+    runs = "rabbitmq" in processes.roots(processes.marked(system.home))
+    if database.exists() and not made and not runs:
+        shutil.rmtree(database)
 
 
 def add(system: System, service: Service) -> None:
