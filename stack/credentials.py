@@ -28,7 +28,7 @@ _YEARS: Final = 10 * 365 * 86400.0
 
 
 class NoCredentialsError(Exception):
-    """The system was never started, so it has no secrets yet."""
+    """The system was never started, or by an older Weft that had no such secret."""
 
 
 class Credentials:
@@ -75,11 +75,12 @@ class Credentials:
         return self.jwks_path.exists()
 
     def password(self, name: str) -> str:
-        """Return the secret called `name`; NoCredentialsError before the first start."""
+        """Return the secret called `name`; NoCredentialsError if it was never made."""
         try:
             return (self._folder / name).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
-            raise NoCredentialsError("this system was never started: run `weft up` first") from None
+            why = f"has no secret {name} yet" if self.exist() else "was never started"
+            raise NoCredentialsError(f"this system {why}: run `weft up` first") from None
 
     def file(self, name: str, text: str) -> Path:
         """Write a secret `text` into a file, and return its path."""
@@ -95,7 +96,7 @@ class Credentials:
         return self._folder / "jwks.json"
 
     def signer(self) -> TokenSigner:
-        """Return what signs tokens; NoCredentialsError before the first start."""
+        """Return what signs tokens; NoCredentialsError if it was never made."""
         return TokenSigner(self.password("token-key.pem").encode())
 
     def database_url(self, user: str, database: str) -> str:

@@ -67,6 +67,11 @@ def test_before_the_first_start_one_line_says_what_to_do(tmp_path: Path) -> None
         Credentials(tmp_path, Ports(0)).signer()
 
 
+def test_a_secret_that_an_older_weft_did_not_make_is_named(system: System) -> None:
+    with pytest.raises(NoCredentialsError, match="no secret of-tomorrow yet: run `weft up` first"):
+        system.credentials.password("of-tomorrow")
+
+
 def test_a_token_is_good_by_the_public_key_that_the_services_get(system: System) -> None:
     token = system.credentials.signer().mint("alice", ["orders:read"], 60.0).token
     [key] = json.loads(system.credentials.jwks_path.read_text())["keys"]
