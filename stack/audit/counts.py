@@ -16,8 +16,9 @@ from weft.backends.logql import quote
 from weft.telemetry.instruments import ALL, Instrument
 
 MARGIN = 1.0
-"""Seconds before the first scrape from which records count as stored: they are counted in slices of
-200 ms, so some that are older were not counted yet. So many records may be missing unseen."""
+"""Seconds before the first scrape and after the last in which records count as stored, too: they
+are counted in slices of 200 ms, so some that are older were not counted yet, and a scrape's time is
+that of its begin. So many records may be missing unseen."""
 
 BEFORE = 60.0
 """Seconds before the time in question in which a series' last sample before it is looked for."""
@@ -30,7 +31,7 @@ OUTCOMES = ("started", "sent", "dropped")
 class Records(msgspec.Struct, frozen=True, kw_only=True):
     """Spans (`traces`) or log records (`logs`) of one service. `stored` is None where nobody knows.
 
-    `margin` of the stored ones are from the second before the first scrape.
+    `margin` of the stored ones are from the second before the first scrape or after the last.
     """
 
     service: str
@@ -98,8 +99,8 @@ async def records(backends: Backends, since: float, until: float) -> list[Record
         )
         if signal == "logs":
             begin, end = spans[service]
-            stored = await _stored(backends, service, begin - MARGIN, end)
-            margin = await _stored(backends, service, begin - MARGIN, begin)
+            stored = await _stored(backends, service, begin - MARGIN, end + MARGIN)
+            margin = stored - await _stored(backends, service, begin, end)
             row = msgspec.structs.replace(row, stored=stored, margin=margin)
         rows.append(row)
     return rows

@@ -36,6 +36,8 @@ tells how old the oldest that was lost was."""
 LATE: Final = 0.5
 """An answer may be read so much later than it was sent."""
 PAUSE: Final = 1.0
+PATIENCE: Final = 240.0
+"""Seconds until the metrics of the outage are stored: the collector sends them in their order."""
 _POLL: Final = 1.0
 
 
@@ -144,7 +146,7 @@ async def run(environment: dict[str, str], gateway: str, plan: Plan) -> Outcome:
         outcome.drained_after = await _drained(backends, plan.drain)
         chosen = random.sample(visitors.answered, min(plan.sample, len(visitors.answered)))
         outcome.account = await audit(
-            backends, since=began, trace_ids=[one.trace_id for one in chosen], patience=30
+            backends, since=began, trace_ids=[one.trace_id for one in chosen], patience=PATIENCE
         )
         outcome.points_lost = await _points_lost(backends, outcome, began)
     return outcome

@@ -52,7 +52,7 @@ async def services(place: Place, meter: Meter) -> AsyncIterator[None]:
 
 
 def _urls(ports: Sequence[int]) -> str:
-    return ",".join(f"http://127.0.0.1:{port}" for port in ports)
+    return " ".join(f"http://127.0.0.1:{port}" for port in ports)
 
 
 def _own(place: Place, name: str, port: int, instance: int) -> dict[str, str]:
