@@ -11,6 +11,8 @@ from stack.supervisor import Supervisor, SupervisorError
 from stack.system import System
 
 _TICK: Final = 0.2
+_HEARD: Final = 1.0
+"""Seconds until the gateway has read that an instance goes: twice as long as between its looks."""
 
 
 def scale(system: System, service: services.Service, count: int) -> None:
@@ -24,6 +26,8 @@ def scale(system: System, service: services.Service, count: int) -> None:
         # Nobody is sent to an instance that is not ready yet, or is about to go.
         staying = min(count, before[service.name])
         services.write_addresses(system, {**before, service.name: staying})
+        if staying < before[service.name]:
+            time.sleep(_HEARD)
         services.set_instances(system, service.name, count)
         programs = plan.programs(system)
         supervisor.configure(programs)

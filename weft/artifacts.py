@@ -15,7 +15,7 @@ from weft.settings import Secret, ServiceSettings, SettingsError
 from weft.telemetry import record
 
 if TYPE_CHECKING:  # it is not there while the program runs
-    from obstore.store import S3Config
+    from obstore.store import ClientConfig, S3Config
 
 PIECE: Final = 1 << 20
 """Bytes that are read at once."""
@@ -103,15 +103,20 @@ class Artifacts:
                 raise Unavailable("artifact_store", "it is shorter than it was")
             yield bytes(piece)
 
-    async def delete(self, name: str) -> None:
-        """Delete an object, and folders that it leaves empty; one that is gone already is no error.
+    async def clear(self, folder: str) -> None:
+        """Delete all objects below `folder`, and folders that are empty then; none is no error.
 
         Raises Unavailable.
         """
         try:
-            await obstore.delete_async(self._open(), name)
+            found = [
+                one["path"]
+                async for some in obstore.list(self._open(), prefix=folder)
+                for one in some
+            ]
+            await obstore.delete_async(self._open(), found)
         except FileNotFoundError:
-            return
+            return  # another instance is at it
         except (BaseError, OSError) as error:
             raise _away(error) from None
 
@@ -152,18 +157,16 @@ class _Bucket:
         if credentials is not None:
             self._config["access_key_id"] = key
             self._config["secret_access_key"] = secret
-        self._plain = address.scheme == "http"
+        self._options: ClientConfig = {"connect_timeout": _CONNECT, "timeout": _REQUEST}
+        if endpoint is not None:
+            self._options["allow_http"] = address.scheme == "http"
 
     def open(self) -> ObjectStore:
         return S3Store(
             self._name,
             prefix=self._prefix or None,
             config=self._config,
-            client_options={
-                "allow_http": self._plain,
-                "connect_timeout": _CONNECT,
-                "timeout": _REQUEST,
-            },
+            client_options=self._options,
             retry_config={"max_retries": _RETRIES, "retry_timeout": _REQUEST},
         )
 

@@ -69,6 +69,7 @@ def addresses(text: str) -> tuple[str, ...]:
 
 def _is_address(text: str) -> bool:
     parts = urlsplit(text)
+    _ = parts.port  # ValueError for one that is none
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
 
 

@@ -23,7 +23,7 @@ class Addresses:
 
     The file is a JSON object of names and addresses, these with blanks between as in the settings.
     While there is none, or for a service that it does not name, the last addresses stay; so they do
-    where it is wrong, which is told once.
+    where it is wrong or cannot be read, which is told once.
     """
 
     name = "addresses"
@@ -32,6 +32,7 @@ class Addresses:
         self._path = path
         self._clients = clients
         self._seen: tuple[int, ...] = ()
+        self._unread = False
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -61,14 +62,22 @@ class Addresses:
             found = self._read()
         except FileNotFoundError:
             return
-        except (OSError, ValueError) as error:
-            log.warning(
-                "file of addresses is wrong, the last stay", **{"weft.why": type(error).__name__}
-            )
+        except ValueError as error:
+            self._tell(error)
             return
+        except OSError as error:
+            if not self._unread:
+                self._tell(error)
+            self._unread, self._seen = True, ()  # the next look may succeed
+            return
+        self._unread = False
         for service, urls in found.items():
             for client in self._clients.get(service, ()):
                 client.use(urls)
+
+    def _tell(self, error: Exception) -> None:
+        why = type(error).__name__
+        log.warning("file of addresses is wrong, the last stay", **{"weft.why": why})
 
     async def _watch(self) -> None:
         while True:

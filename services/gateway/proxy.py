@@ -17,6 +17,8 @@ Streaming = Callable[[Request], Awaitable[Reply[Stream]]]
 
 DOWNLOADS_PER_USER: Final = 4
 """Downloads that one user may have under way at this instance."""
+ALL_DOWNLOADS: Final = 150
+"""And all of them together: fewer than there are connections for them."""
 
 
 class Proxy:
@@ -60,10 +62,13 @@ class Proxy:
         return {"Authorization": bearer} if bearer else {}
 
     def _enter(self, subject: str) -> Callable[[], None]:
-        """Count a download of `subject` in; return what counts it out. Raises Problem 429."""
+        """Count a download of `subject` in; return what counts it out. Raises Problem 429, 503."""
         if self._downloads[subject] >= DOWNLOADS_PER_USER:
             detail = f"At most {DOWNLOADS_PER_USER} downloads at once."
             raise Problem(429, detail=detail, headers={"Retry-After": "5"})
+        if self._downloads.total() >= ALL_DOWNLOADS:
+            detail = "There are too many downloads at this moment."
+            raise Problem(503, detail=detail, headers={"Retry-After": "5"})
         self._downloads[subject] += 1
 
         def leave() -> None:

@@ -132,8 +132,9 @@ class Requests:
             return None
         result = None if made is None else Result(rows=made[1], bytes=made[2])
         kind = ENDS[status]
-        event = kind(report_id=report_id, subject=report.subject, reason=reason, result=result)
-        await self._outbox.add(tx, outgoing(event, correlation_id=report_id))
+        if not report.synthetic:
+            event = kind(report_id=report_id, subject=report.subject, reason=reason, result=result)
+            await self._outbox.add(tx, outgoing(event, correlation_id=report_id))
         data = {"status": status, "reason": reason, "result": result}
         await self._tell(tx, report.subject, kind.message_type, report_id, data)
         if not report.synthetic:

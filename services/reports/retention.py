@@ -33,13 +33,13 @@ async def forget(
 ) -> int:
     """Delete the reports that ended more than `kept` seconds ago; return how many they were.
 
-    First the artifact, then its row, which is what knows of it. Raises Unavailable.
+    First the artifacts, also of runners that lost the report, then its row, which is what knows of
+    them. Raises Unavailable.
     """
     forgotten = 0
     while old := await store.ended(db, synthetic=synthetic, before=kept, limit=_AT_ONCE):
-        for _, artifact in old:
-            if artifact is not None:
-                await artifacts.delete(artifact)
-        await store.delete(db, [report_id for report_id, _ in old])
+        for report_id in old:
+            await artifacts.clear(str(report_id))
+        await store.delete(db, old)
         forgotten += len(old)
     return forgotten

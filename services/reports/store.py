@@ -230,21 +230,19 @@ async def end(
     return None if row is None else _report(row)
 
 
-async def ended(
-    where: Executor, *, synthetic: bool, before: float, limit: int
-) -> list[tuple[UUID, str | None]]:
-    """Return id and artifact of reports that ended so many seconds ago or more, oldest first."""
+async def ended(where: Executor, *, synthetic: bool, before: float, limit: int) -> list[UUID]:
+    """Return the ids of reports that ended so many seconds ago or more, oldest first."""
     whose = "synthetic" if synthetic else "NOT synthetic"  # each has an index
     rows = await where.fetch(
         f"""
-        SELECT report_id, artifact FROM reports
+        SELECT report_id FROM reports
         WHERE finished_at < now() - make_interval(secs => $1) AND {whose}
         ORDER BY finished_at LIMIT $2
         """,  # noqa: S608 - no part of it comes from outside
         before,
         limit,
     )
-    return [(row["report_id"], row["artifact"]) for row in rows]
+    return [row["report_id"] for row in rows]
 
 
 async def delete(where: Executor, report_ids: Sequence[UUID]) -> None:

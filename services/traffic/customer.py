@@ -50,7 +50,10 @@ class Customer:
         return msgspec.json.decode(answer, type=_Accepted).order_id
 
     async def end_of(self, order_id: str, seconds: float) -> str:
-        """Return the status with which an order ended, within so many seconds."""
+        """Return the status with which an order ended, within so many seconds.
+
+        A look that fails is no news; the next may be answered.
+        """
         return await self._end_of("/v1/orders/{id}", order_id, ("pending",), seconds)
 
     async def ask_report(self, day: date, *, priority: int) -> str:
@@ -80,18 +83,22 @@ class Customer:
     async def _end_of(
         self, template: str, identity: str, open_: Collection[str], seconds: float
     ) -> str:
-        pause, status = FIRST_LOOK, ""
+        pause, seen = FIRST_LOOK, ""
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     await asyncio.sleep(pause)
                     pause = min(pause * 1.6, SLOWEST_LOOK)
-                    answer = await self._ask("GET", template, {"id": identity})
-                    status = msgspec.json.decode(answer, type=_State).status
-                    if status not in open_:
-                        return status
+                    try:
+                        answer = await self._ask("GET", template, {"id": identity})
+                    except Unavailable as error:
+                        seen = error.why
+                        continue
+                    seen = msgspec.json.decode(answer, type=_State).status
+                    if seen not in open_:
+                        return seen
         except TimeoutError:
-            raise Unavailable("gateway", f"no end after {seconds:g} s: {status}") from None
+            raise Unavailable("gateway", f"no end after {seconds:g} s: {seen}") from None
 
     async def _ask(
         self, method: str, template: str, path: dict[str, str], body: Any = None

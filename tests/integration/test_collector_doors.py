@@ -157,11 +157,15 @@ async def test_zipkins_spans_get_todays_names_and_are_hidden_as_all_others(door:
         "duration": 1500,
         "localEndpoint": {"serviceName": name},
         "tags": tags,
+        "annotations": [
+            {"timestamp": time.time_ns() // 1000, "value": "paid with 4111111111111111"}
+        ],
     }
     assert await door.post("otel-collector-zipkin", "/api/v2/spans", [span]) == 202
     [group] = await door.sent("traces", name)
     [stored] = group["scopeSpans"][0]["spans"]
     assert stored["traceId"] == span["traceId"]
+    assert [event["name"] for event in stored["events"]] == ["paid with ****"]
     assert plain(stored["attributes"]) == {
         "http.request.method": "GET",
         "http.response.status_code": 404,
@@ -227,6 +231,7 @@ HIDDEN_BY_NAME = (
     *("authorization", "Authorization", "http.request.header.AUTHORIZATION", "proxy-authorization"),
     *("cookie", "Set-Cookie", "COOKIE", "api_key", "x-api-key", "apiKey", "Api.Key", "APIKey"),
     *("API_KEY", "password", "Password", "passWord", "DB_PASSWORD", "passwd", "PASSWD"),
+    *("API-key", "API_key", "X-APIkey", "passWORD", "PASSword"),
     *("secret", "clientSecret", "SECRET"),
 )
 HIDDEN_BY_VALUE = {

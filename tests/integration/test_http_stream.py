@@ -91,6 +91,11 @@ async def broken(behind: Behind) -> AsyncIterator[bytes]:
     raise Unavailable("store", "gone")
 
 
+async def never() -> AsyncIterator[bytes]:
+    await asyncio.Event().wait()
+    yield b""
+
+
 async def away(_: Behind) -> AsyncIterator[bytes]:
     raise Unavailable("store", "away")
     yield b""
@@ -166,6 +171,15 @@ async def test_a_source_that_is_away_from_the_start_is_a_503(spans: InMemorySpan
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.headers["Retry-After"] == "1"
     assert spans.get_finished_spans()
+
+
+async def test_a_source_that_hangs_is_a_503_and_not_a_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("weft.http.stream.STALL", 0.1)
+    hangs = Stream(never())
+    with pytest.raises(Unavailable, match="nothing came for"):
+        await hangs.next()
 
 
 async def test_what_is_no_success_is_handed_on_whole() -> None:

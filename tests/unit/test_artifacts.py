@@ -22,8 +22,11 @@ async def test_what_was_put_is_got_until_it_is_deleted(tmp_path: Path) -> None:
     assert await read(artifacts, "a/1.csv", range(6)) == [b"second"]
     assert await read(artifacts, "a/1.csv", range(2, 4)) == [b"co"]
     assert await read(artifacts, "a/1.csv", range(0)) == []
-    await artifacts.delete("a/1.csv")
-    await artifacts.delete("a/1.csv")
+    await artifacts.put("a/2.csv", b"of another runner")
+    await artifacts.put("ab/1.csv", b"of another report")
+    await artifacts.clear("a")
+    await artifacts.clear("a")
+    assert [one.name for one in (tmp_path / "made when needed").iterdir()] == ["ab"]
     with pytest.raises(Unavailable):
         await read(artifacts, "a/1.csv", range(1))
 

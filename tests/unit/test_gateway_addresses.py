@@ -43,7 +43,10 @@ def test_the_file_is_followed_and_its_absence_changes_nothing(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", '{"orders": 1}', '{"orders": ""}', '{"orders": "b:2"}', '{"orders"', LONG],
+    [
+        *("", "[]", '{"orders": 1}', '{"orders": ""}', '{"orders": "b:2"}', '{"orders"', LONG),
+        *('{"orders": "http://b:x"}', '{"orders": "http://b:99999"}'),
+    ],
 )
 def test_a_wrong_file_leaves_the_last_addresses(
     tmp_path: Path, orders: HttpClient, text: str

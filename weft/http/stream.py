@@ -6,8 +6,12 @@ from typing import Final
 
 from aiohttp.web import BaseRequest, StreamResponse
 
+from weft.errors import Unavailable
+
 STALL: Final = 30.0
-"""Seconds that the next piece may take to come, and again to go."""
+"""Seconds that the next piece may take to come, and each SLICE of it to go."""
+SLICE: Final = 64 * 1024
+"""Bytes that are sent at once: who takes 2 KiB a second is served."""
 
 
 class Stream:
@@ -28,9 +32,12 @@ class Stream:
         self._closing.append(tell)
 
     async def next(self) -> bytes:
-        """Return the next piece, b"" at the end. Raises TimeoutError, and what its maker raises."""
-        async with asyncio.timeout(STALL):
-            return await anext(self._pieces, b"")
+        """Return the next piece, b"" at the end. Raises Unavailable, and what its maker raises."""
+        try:
+            async with asyncio.timeout(STALL):
+                return await anext(self._pieces, b"")
+        except TimeoutError:
+            raise Unavailable("source", f"nothing came for {STALL:g} s") from None
 
     def close(self) -> None:
         """Let go of what the pieces come from."""
@@ -76,8 +83,10 @@ class Streamed(StreamResponse):
         piece = b"" if http.method == "HEAD" else await self._stream.next()
         await _taken(self.prepare(http))
         while piece:
-            await _taken(self.write(piece))
-            self.sent += len(piece)
+            for start in range(0, len(piece), SLICE):
+                part = piece[start : start + SLICE]
+                await _taken(self.write(part))
+                self.sent += len(part)
             try:
                 piece = await self._stream.next()
             except Exception as error:

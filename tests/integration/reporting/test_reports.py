@@ -3,6 +3,7 @@
 import io
 import uuid
 
+import aio_pika
 import polars as pl
 import pytest
 
@@ -199,6 +200,9 @@ async def test_a_synthetic_report_may_be_empty_is_no_measure_of_runs_and_is_forg
     shop: Shop, reports: Running
 ) -> None:
     probe, user = shop.user(reports, SYNTHETIC), shop.user(reports)
+    broker = await aio_pika.connect(shop.urls["broker"])
+    world = await (await broker.channel()).declare_queue(exclusive=True)
+    await world.bind("weft.events", "report.*")
     other = await user.ask(days=1)
     await user.ended(other)
     await until(lambda: _measured(shop))
@@ -209,6 +213,12 @@ async def test_a_synthetic_report_may_be_empty_is_no_measure_of_runs_and_is_forg
     status, body, _ = await probe.call("GET", seen["links"]["download"])
     assert (status, body.startswith(b"day,sku,name")) == (200, True)
     assert len(await shop.rows("report_runner", "SELECT FROM runs")) == runs
+    await until(lambda: _published(shop))
+    told = []
+    while message := await world.get(no_ack=True, fail=False):
+        told.append(message.correlation_id)
+    await broker.close()
+    assert told == [other]
 
     await shop.rows(
         "reports",
@@ -218,6 +228,7 @@ async def test_a_synthetic_report_may_be_empty_is_no_measure_of_runs_and_is_forg
     database = Database(shop.urls["reports"])
     await database.start()
     artifacts = Artifacts(shop.artifacts.as_uri())
+    await artifacts.put(f"{asked}/99.csv", b"of a runner that had lost it")
     assert await forget(database, artifacts, kept=SYNTHETIC_KEPT, synthetic=True) == 1
     await database.stop()
     assert not (shop.artifacts / asked).exists()
