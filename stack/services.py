@@ -59,6 +59,13 @@ class Service:
     follows: bool = False
 
 
+_STORE: Final = tuple(
+    f"WEFT_ARTIFACTS_{name}" for name in ("URL", "ENDPOINT", "REGION", "CREDENTIALS_FILE")
+)
+"""A user's own place for reports; its key stands in a file."""
+_GIVEN: Final = ("_URL", "_FILE", "_ENDPOINT", "_CREDENTIALS")
+"""What settings end with that are addresses or secrets."""
+
 SERVICES: Final = (
     Service(
         name="gateway",
@@ -140,13 +147,13 @@ def choose_traffic(system: System, environ: Mapping[str, str] = os.environ) -> N
 
 def remember(system: System, environ: Mapping[str, str] = os.environ) -> None:
     """Keep the user's own settings of services (WEFT_ORDER_DEADLINE=5s weft up) until the next
-    start: without addresses, which are given anew."""
+    start: without addresses, which are given anew, unless they are those of a store of his own."""
     chosen = {
-        name: value
+        name: str(Path(value).absolute()) if name.endswith("_FILE") else value
         for name, value in environ.items()
         if name.startswith(("WEFT_", "OTEL_"))
         and name not in STACK_ONLY
-        and not name.endswith(("_URL", "_FILE", "_ENDPOINT"))
+        and (name in _STORE or not name.endswith(_GIVEN))
     }
     write_json(_environment_file(system), chosen)
 
@@ -191,10 +198,12 @@ def environment(
     system: System, service: Service, instance: int, port: int, chosen: Mapping[str, str]
 ) -> dict[str, str]:
     """Return what an instance is given: addresses, its own secrets, and the settings `chosen`."""
+    store = {name: value for name, value in chosen.items() if name in _STORE}
     return {
         **dict(service.local),
-        **chosen,
+        **{name: value for name, value in chosen.items() if name not in store},
         **_own(system, service),
+        **(store if service.artifacts else {}),
         **peers(system.ports),
         "WEFT_BIND": BIND,
         "WEFT_PORT": str(port),

@@ -122,6 +122,36 @@ def test_no_secret_stands_in_the_environment_itself(system: System) -> None:
         assert not texts & set(program.environment.values())
 
 
+def test_a_users_own_store_is_where_reports_are_kept_and_nobody_else_knows(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    remember(
+        system,
+        {
+            "WEFT_ARTIFACTS_URL": "s3://bucket/reports",
+            "WEFT_ARTIFACTS_CREDENTIALS_FILE": "s3.key",
+            "WEFT_ARTIFACTS_CREDENTIALS": "ID:SECRET",
+        },
+    )
+    told = {
+        program.name: {
+            name: value
+            for name, value in program.environment.items()
+            if name.startswith("WEFT_ARTIFACTS_")
+        }
+        for program in programs(system)
+    }
+    store = {
+        "WEFT_ARTIFACTS_URL": "s3://bucket/reports",
+        "WEFT_ARTIFACTS_CREDENTIALS_FILE": str(tmp_path / "s3.key"),
+    }
+    assert {name: given for name, given in told.items() if given} == {
+        "reports": store,
+        "report_runner": store,
+    }
+
+
 def test_a_users_own_setting_reaches_the_services_but_no_address_does(system: System) -> None:
     remember(
         system,
