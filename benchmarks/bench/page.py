@@ -106,8 +106,9 @@ def _judged(goal: Goal, ratios: list[float]) -> str:
 def _three(row: Row | None) -> str:
     if row is None:
         return ""
-    return f"{_number(row.median)} ({_number(row.min)} to {_number(row.max)})"
+    return f"{number(row.median)} ({number(row.min)} to {number(row.max)})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a figure with three digits, or all before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - four digits

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.bench.bench import Bench
+from benchmarks.bench.page import number
 from benchmarks.bench.rows import Row
 
 FOLDER: Final = Path("docs/images")
@@ -71,18 +72,17 @@ def _title(bench: Bench, metric: str) -> str:
 
 def _bars(rows: Sequence[Row], top: float) -> Iterator[str]:
     most = max(row.max for row in rows) or 1.0
-    for number, row in enumerate(rows):
-        y = top + _LINE * number
+    for place, row in enumerate(rows):
+        y = top + _LINE * place
         low, middle, high = (_LEFT + _LONGEST * value / most for value in _three(row))
         kind = "weft" if row.variant.startswith("weft") else "bar"
-        words = f"{row.median:,.0f}" if row.median >= 100 else f"{row.median:.3g}"  # noqa: PLR2004
         yield f'<text text-anchor="end" x="{_LEFT - 8}" y="{y + 12:g}">{escape(row.variant)}</text>'
         yield (
             f'<rect class="{kind}" x="{_LEFT}" y="{y:g}" width="{middle - _LEFT:.1f}"'
             f' height="{_THICK}"/>'
         )
         yield f'<path class="spread" d="M{low:.1f} {y + _THICK / 2:g}H{high:.1f}"/>'
-        yield f'<text class="small" x="{high + 8:.1f}" y="{y + 11:g}">{words}</text>'
+        yield f'<text class="small" x="{high + 8:.1f}" y="{y + 11:g}">{number(row.median)}</text>'
 
 
 def _three(row: Row) -> tuple[float, float, float]:

@@ -19,37 +19,24 @@ log = get_logger(__name__)
 
 
 class Addresses:
-    """Component. Gives `clients`, by the name of their service, the addresses that `path` says.
+    """Gives `clients`, by the name of their service, the addresses that `path` says.
 
     The file is a JSON object of names and addresses, these with blanks between as in the settings.
     While there is none, or for a service that it does not name, the last addresses stay; so they do
     where it is wrong or cannot be read, which is told once.
     """
 
-    name = "addresses"
-
     def __init__(self, path: Path, clients: Mapping[str, Sequence[HttpClient]]) -> None:
         self._path = path
         self._clients = clients
         self._seen: tuple[int, ...] = ()
         self._unread = False
-        self._watching: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Read the file and begin to watch it."""
-        self.look()
-        self._watching = asyncio.create_task(self._watch(), name=self.name)
-
-    async def check(self) -> None:
-        """Raise if nobody watches the file."""
-        if self._watching is None or self._watching.done():
-            raise RuntimeError("the addresses are not watched")
-
-    async def stop(self) -> None:
-        """Watch no more."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+    async def run(self) -> None:
+        """Look, again and again."""
+        while True:
+            self.look()
+            await asyncio.sleep(PERIOD)
 
     def look(self) -> None:
         """Take up what is new in the file."""
@@ -78,11 +65,6 @@ class Addresses:
     def _tell(self, error: Exception) -> None:
         why = type(error).__name__
         log.warning("file of addresses is wrong, the last stay", **{"weft.why": why})
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(PERIOD)
-            self.look()
 
     def _read(self) -> dict[str, tuple[str, ...]]:
         with self._path.open("rb") as file:

@@ -16,7 +16,7 @@ from services.gateway.ops.api import Pages
 from services.gateway.ops.state import States
 from services.gateway.ops.stored import Stored
 from services.gateway.ops.visitor import Visitors
-from services.gateway.proxy import Proxy
+from services.gateway.proxy import DOWNLOADS, Proxy
 from services.gateway.updates import Updates
 from weft.http import Authenticator, HttpClient, TokenSigner
 from weft.service import Service, run
@@ -24,8 +24,6 @@ from weft.settings import Addresses, Duration, Secret, ServiceSettings, Settings
 
 MAX_LIST: Final = 32 << 20
 """Bytes of an answer: 200 orders of 100 items with names of 200 characters."""
-DOWNLOADS: Final = 200
-"""Downloads that may be under way at this instance."""
 _ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
@@ -120,7 +118,8 @@ def build(settings: GatewaySettings) -> Service:
             "inventory": (inventory,),
             "reports": (reports, downloads, sockets),
         }
-        service.add(addresses.Addresses(settings.addresses, clients))
+        watched = addresses.Addresses(settings.addresses, clients)
+        service.background("addresses", watched.run)
     updates = Updates(passport, limiter, service.add(sockets), origins=settings.origins.split())
     serve.include(updates.routes())
     pages = Pages(

@@ -17,8 +17,8 @@ Streaming = Callable[[Request], Awaitable[Reply[Stream]]]
 
 DOWNLOADS_PER_USER: Final = 4
 """Downloads that one user may have under way at this instance."""
-ALL_DOWNLOADS: Final = 150
-"""And all of them together: fewer than there are connections for them."""
+DOWNLOADS: Final = 150
+"""And those of all users: so many connections are there for them."""
 
 
 class Proxy:
@@ -66,7 +66,7 @@ class Proxy:
         if self._downloads[subject] >= DOWNLOADS_PER_USER:
             detail = f"At most {DOWNLOADS_PER_USER} downloads at once."
             raise Problem(429, detail=detail, headers={"Retry-After": "5"})
-        if self._downloads.total() >= ALL_DOWNLOADS:
+        if self._downloads.total() >= DOWNLOADS:
             detail = "There are too many downloads at this moment."
             raise Problem(503, detail=detail, headers={"Retry-After": "5"})
         self._downloads[subject] += 1

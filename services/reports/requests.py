@@ -135,10 +135,9 @@ class Requests:
         if not report.synthetic:
             event = kind(report_id=report_id, subject=report.subject, reason=reason, result=result)
             await self._outbox.add(tx, outgoing(event, correlation_id=report_id))
+            tx.on_commit(lambda: _ended.add(1, {"weft.report.outcome": status}))
         data = {"status": status, "reason": reason, "result": result}
         await self._tell(tx, report.subject, kind.message_type, report_id, data)
-        if not report.synthetic:
-            tx.on_commit(lambda: _ended.add(1, {"weft.report.outcome": status}))
         facts = {
             "weft.report.id": report_id,
             "weft.report.outcome": status,

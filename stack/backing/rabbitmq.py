@@ -99,8 +99,9 @@ def _remove_half_made(system: System, database: Path) -> None:
     """A node whose first start was cut off never comes up again. It has no queue, so no message."""
     queues = database / _NODE / "quorum" / _NODE
     made = queues.is_dir() and any(one.is_dir() for one in queues.iterdir())
-    runs = "rabbitmq" in processes.roots(processes.marked(system.home))
-    if database.exists() and not made and not runs:
+    if made or not database.exists():
+        return
+    if "rabbitmq" not in processes.roots(processes.marked(system.home)):
         shutil.rmtree(database)
 
 

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from stack import parts
 
 MILLISECONDS = 30_000
 """How long a step in the page is waited for."""
+expect.set_options(timeout=MILLISECONDS)
 
 
 @asynccontextmanager

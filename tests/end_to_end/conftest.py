@@ -3,8 +3,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import aiohttp
 import pytest
+from playwright.async_api import Browser
 
 from stack.system import System as Stack
+from tests.end_to_end.browser import chromium
 from tests.end_to_end.outside import EVERY_SCOPE, Door, Running
 from tests.shared import Run
 
@@ -39,6 +41,12 @@ async def caller(system: Running) -> AsyncIterator[Caller]:
             return Door(session, system.url("gateway"), token, name)
 
         yield make
+
+
+@pytest.fixture(scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from playwright.async_api import Browser, Locator, Page, ViewportSize, expect
 
 from stack.system import System as Stack
-from tests.end_to_end.browser import MILLISECONDS, chromium
+from tests.end_to_end.browser import MILLISECONDS
 from tests.end_to_end.outside import Running
 from tests.integration.notifier.conftest import alert, hook
 
@@ -35,13 +34,6 @@ CONTRAST = """element => {
     return (Math.max(ink, plane) + 0.05) / (Math.min(ink, plane) + 0.05);
 }"""
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-expect.set_options(timeout=MILLISECONDS)
-
-
-@pytest.fixture(scope="module")
-async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    async with chromium(tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.end_to_end.browser import MILLISECONDS, chromium, visit
+from tests.end_to_end.browser import visit
 from tests.end_to_end.conftest import Caller
 from tests.end_to_end.outside import Running, an_order
 
@@ -26,13 +26,6 @@ WATCH = """() => {
     new MutationObserver(look).observe(document.body, all);
 }"""
 """Notes all that is shown of the first report."""
-expect.set_options(timeout=MILLISECONDS)
-
-
-@pytest.fixture(scope="module")
-async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    async with chromium(tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.gateway.addresses import MAX_BYTES, Addresses
+from weft.background import Background
 from weft.http import HttpClient
 
 LONG = '{"orders": "http://b:2"}' + " " * MAX_BYTES
@@ -62,7 +63,7 @@ async def test_what_is_written_while_it_runs_is_taken_up(
     tmp_path: Path, orders: HttpClient
 ) -> None:
     path = tmp_path / "addresses.json"
-    addresses = Addresses(path, {"orders": [orders]})
+    addresses = Background("addresses", Addresses(path, {"orders": [orders]}).run)
     await addresses.start()
     path.write_text(json.dumps({"orders": "http://b:2"}))
     async with asyncio.timeout(30):

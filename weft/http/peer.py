@@ -80,11 +80,12 @@ class Peers:
 
         One of `refused`, which were there in vain a moment ago, only where there is no other.
         """
-        count = len(self._peers)
-        turn = [self._peers[(self._next + step) % count] for step in range(count)]
-        for peer in sorted(turn, key=lambda peer: peer in refused):
-            permit = peer.breaker.permit()
-            if permit is not None:
-                self._next = self._peers.index(peer) + 1
-                return peer, permit
+        for again in (False, True):
+            for _ in self._peers:
+                peer = self._peers[self._next % len(self._peers)]
+                self._next += 1
+                if (peer in refused) is again:
+                    permit = peer.breaker.permit()
+                    if permit is not None:
+                        return peer, permit
         return None
