@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from weft.telemetry import conventions, instruments
-from weft.telemetry.context import OWNER, carrier_of
+from weft.telemetry.context import OWNER, carrier_of, enter, leave
 from weft.telemetry.engine import Engine, Facts, Said, Sink
 from weft.telemetry.labels import Labels
 
@@ -56,7 +56,7 @@ class Call(ABC):
         self.context = ctx
         self.facts: Facts = {}
         self.ended = False
-        self._token: Token[Context] | None = otel_context.attach(ctx) if attach else None
+        self._token: Token[Context] | None = enter(ctx) if attach else None
         self._began = time.perf_counter()
 
     def set(self, key: str, value: Any) -> None:
@@ -82,7 +82,9 @@ class Call(ABC):
         self.seconds = time.perf_counter() - self._began
         self.at = time.time_ns()
         if self._token is not None:
-            otel_context.detach(self._token)
+            leave(self._token)
+        if self.tells:
+            dict.pop(self.context, OWNER)  # else both would wait for the garbage collector
         self._engine.finish(self, error)
 
     @abstractmethod

@@ -5,12 +5,13 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import Token
+from contextvars import ContextVar, Token
 from functools import lru_cache
 
 from opentelemetry import context, propagate, trace
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, TraceState
 from opentelemetry.trace.propagation import _SPAN_KEY
 
@@ -102,6 +103,31 @@ def extract_from_outside(carrier: Carrier) -> Context:
         trace_state=state,
     )
     return trace.set_span_in_context(NonRecordingSpan(parent), ctx)
+
+
+def enter(ctx: Context) -> Token[Context]:
+    """Make `ctx` the current context."""
+    return context.attach(ctx) if _current is None else _current.set(ctx)
+
+
+def leave(token: Token[Context]) -> None:
+    """Undo `enter`; where that was in another context, say so and go on."""
+    try:
+        if _current is not None:
+            _current.reset(token)
+            return
+    except (ValueError, RuntimeError):  # the library has words for it
+        pass
+    context.detach(token)
+
+
+# Where the library keeps the current context unless OTEL_PYTHON_CONTEXT names another way.
+_runtime = context._RUNTIME_CONTEXT  # noqa: SLF001 - its attach and detach are two calls each
+_current: ContextVar[Context] | None = (
+    _runtime._current_context  # noqa: SLF001
+    if type(_runtime) is ContextVarsRuntimeContext
+    else None
+)
 
 
 def attach(carrier: Carrier) -> Token[Context]:

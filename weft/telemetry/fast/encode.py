@@ -15,53 +15,57 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 
 from weft.telemetry import wire
 
-_times = struct.Struct("<BQBQ").pack
+# What has the same size in all of them: ids, times, flags.
+_root = struct.Struct("<2s16s2s8sBQBQ2sI").pack
+_child = struct.Struct("<2s16s2s8s2s8sBQBQ2sI").pack
+_record = struct.Struct("<BQBQ").pack
+_record_in_trace = struct.Struct("<BQBQBI2s16s2s8s").pack
 _fixed64 = struct.Struct("<Q").pack
 _fixed32 = struct.Struct("<I").pack
-_KINDS = {kind: b"\x30" + wire.varint(kind.value + 1) for kind in SpanKind}
-_LOCAL = b"\x85\x01" + _fixed32(0x100)
-_REMOTE = b"\x85\x01" + _fixed32(0x300)
+_LOCAL = 0x100
+_REMOTE = 0x300
 NO_STATUS = b"\x7a\x00"
 FAILED = b"\x7a\x02\x18\x02"
 
 
 def span(
-    *,
     trace_id: int,
     span_id: int,
     parent_id: int,
     remote: bool,
     state: Mapping[str, str] | None,
-    name: str,
-    kind: SpanKind,
     start_ns: int,
     end_ns: int,
-    attributes: bytes,
-    rest: bytes,
+    *fields: bytes,
 ) -> bytes:
-    """Return a span after its length. `attributes` and `rest` are fields already encoded."""
-    return wire.sized(
-        b"".join(
-            (
-                b"\x0a\x10",
-                trace_id.to_bytes(16, "big"),
-                b"\x12\x08",
-                span_id.to_bytes(8, "big"),
-                b"\x1a" + wire.text(_state(state)) if state else b"",
-                b"\x22\x08" + parent_id.to_bytes(8, "big") if parent_id else b"",
-                _named(name, kind),
-                _times(0x39, start_ns, 0x41, end_ns),
-                attributes,
-                rest,
-                _REMOTE if remote else _LOCAL,
-            )
+    """Return a span as an item of its scope. `fields` are `named` and others already encoded."""
+    trace, own = trace_id.to_bytes(16, "big"), span_id.to_bytes(8, "big")
+    if parent_id:
+        parent, flags = parent_id.to_bytes(8, "big"), _REMOTE if remote else _LOCAL
+        fixed = _child(
+            *(b"\x0a\x10", trace, b"\x12\x08", own, b"\x22\x08", parent),
+            *(0x39, start_ns, 0x41, end_ns, b"\x85\x01", flags),
         )
-    )
+    else:
+        fixed = _root(
+            b"\x0a\x10", trace, b"\x12\x08", own, 0x39, start_ns, 0x41, end_ns, b"\x85\x01", _LOCAL
+        )
+    if state:
+        fixed += b"\x1a" + wire.text(_state(state))
+    return _item(b"".join((fixed, *fields)))
+
+
+def named(name: str, kind: SpanKind) -> bytes:
+    """Return name and kind of a span."""
+    return _named(name, id(kind))  # an Enum's own hash costs more than all that is looked up
 
 
 @lru_cache(maxsize=4096)
-def _named(name: str, kind: SpanKind) -> bytes:
+def _named(name: str, kind: int) -> bytes:
     return b"\x2a" + wire.text(name) + _KINDS[kind]
+
+
+_KINDS = {id(kind): b"\x30" + wire.varint(kind.value + 1) for kind in SpanKind}
 
 
 class Extended(Protocol):
@@ -97,33 +101,29 @@ def rest_of(span: Extended, *, dropped: int) -> bytes:
 
 
 def log_record(
-    *,
-    time_ns: int,
-    observed_ns: int,
-    head: bytes,
-    attributes: bytes,
-    trace_id: int,
-    span_id: int,
-    flags: int,
-    tail: bytes = b"",
+    time_ns: int, observed_ns: int, trace_id: int, span_id: int, flags: int, *fields: bytes
 ) -> bytes:
-    """Return a log record after its length. `head` is `log_head`, `tail` further fields."""
-    return wire.sized(
-        b"".join(
-            (
-                b"\x09",
-                _fixed64(time_ns),
-                head,
-                attributes,
-                b"\x45" + _fixed32(flags) if flags else b"",
-                b"\x4a\x10" + trace_id.to_bytes(16, "big") if trace_id else b"",
-                b"\x52\x08" + span_id.to_bytes(8, "big") if span_id else b"",
-                b"\x59",
-                _fixed64(observed_ns),
-                tail,
-            )
+    """Return a log record as an item of its scope. `fields` are `log_head` and others encoded."""
+    if trace_id and span_id:
+        trace, span = trace_id.to_bytes(16, "big"), span_id.to_bytes(8, "big")
+        fixed = _record_in_trace(
+            0x09, time_ns, 0x59, observed_ns, 0x45, flags, b"\x4a\x10", trace, b"\x52\x08", span
         )
-    )
+    else:
+        fixed = _record(0x09, time_ns, 0x59, observed_ns)
+        fixed += b"\x45" + _fixed32(flags) if flags else b""
+        fixed += b"\x4a\x10" + trace_id.to_bytes(16, "big") if trace_id else b""
+        fixed += b"\x52\x08" + span_id.to_bytes(8, "big") if span_id else b""
+    return _item(b"".join((fixed, *fields)))
+
+
+def _item(payload: bytes) -> bytes:
+    return _item_head(len(payload)) + payload
+
+
+@lru_cache(maxsize=4096)
+def _item_head(length: int) -> bytes:
+    return b"\x12" + wire.varint(length)
 
 
 def log_head(number: int, severity: str, body: Any) -> bytes:
@@ -157,12 +157,16 @@ def scope(name: str, version: str, url: str, attributes: Mapping[str, Any]) -> t
 def request(
     resource: "EncodedResource", scopes: Iterable[tuple[bytes, list[bytes], bytes]]
 ) -> bytes:
-    """Return an export request (traces or logs: they have the same shape)."""
+    """Return an export request (traces or logs: they have the same shape) of items by scope.
+
+    They are copied once: megabytes, while everybody waits for the interpreter lock.
+    """
     parts = [resource.head]
     for before, items, after in scopes:
-        parts.append(b"\x12" + wire.sized(before + wire.repeated(b"\x12", items) + after))
+        size = len(before) + sum(map(len, items)) + len(after)
+        parts += (b"\x12", wire.varint(size), before, *items, after)
     parts.append(resource.tail)
-    return b"\x0a" + wire.sized(b"".join(parts))
+    return b"".join((b"\x0a", wire.varint(sum(map(len, parts))), *parts))
 
 
 class EncodedResource:

@@ -2,7 +2,9 @@
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
+from random import getrandbits
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -10,6 +12,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.metrics.export import Metric
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, TraceFlags, TraceState
 
@@ -28,21 +31,26 @@ BATCH = 64
 """Calls that wait until they are looked at together: some hundred microseconds of work."""
 
 _RANDOM = TraceFlags.RANDOM_TRACE_ID
+_NOTHING = (0, 0, 0, None, False)
+_set = dict.__setitem__
 
 
 class FastEngine:
     """An Engine. `tracers` gives sampler, ids and limits."""
 
     def __init__(self, tracers: TracerProvider, signals: Signals) -> None:
-        self._ids = tracers.id_generator
+        ids = tracers.id_generator
+        plain = type(ids) is RandomIdGenerator  # two calls less for each
+        self._trace_id = _random_trace_id if plain else ids.generate_trace_id
+        self._span_id = _random_span_id if plain else ids.generate_span_id
+        self._root_flags = _RANDOM if ids.is_trace_id_random() else 0
         self._sampler = tracers.sampler
         self._always = (
             isinstance(self._sampler, EdgeSampler) and self._sampler.configured is DEFAULT_ON
         )
-        self._root_flags = _RANDOM if self._ids.is_trace_id_random() else 0
         self._signals = signals
         self._frame = Frame(tracers._span_limits, self._ended_early)  # noqa: SLF001 - no accessor
-        self._calls: list[Ended] = []
+        self._calls: deque[Ended] = deque()
         self._lock = threading.RLock()  # a collected generator may end a call in the middle of it
 
     def begin(
@@ -57,10 +65,11 @@ class FastEngine:
         """Begin a FastSpan, or one that records nothing if the sampler says so."""
         if parent is None:
             parent = otel_context.get_current()
-        trace_id, parent_id, flags, state, remote = _above(parent)
+        above = parent.get(SPAN_KEY)
+        trace_id, parent_id, flags, state, remote = _NOTHING if above is None else _known(above)
         if not parent_id:
-            trace_id, flags = self._ids.generate_trace_id(), self._root_flags
-        span_id = self._ids.generate_span_id()
+            trace_id, flags = self._trace_id(), self._root_flags
+        span_id = self._span_id()
         recording = sampled = not parent_id or bool(flags & SAMPLED) or EDGE in parent
         if not self._always:
             given = {**labels.attributes, **(varying or {})}
@@ -91,7 +100,9 @@ class FastEngine:
                 trace_id, span_id, is_remote=False, trace_flags=TraceFlags(flags), trace_state=state
             )
             span = trace.NonRecordingSpan(own)
-        return span, Context({**parent, SPAN_KEY: span})
+        ctx = Context(parent)
+        _set(ctx, SPAN_KEY, span)
+        return span, ctx
 
     def finish(self, call: Ended, error: BaseException | None) -> None:
         """Put the call with the others; one that failed is looked at now."""
@@ -145,9 +156,12 @@ class FastEngine:
         self._signals.log(level, name, message, facts, exc, ctx, event)
 
     def _work(self) -> None:
-        calls = self._calls[:]
-        del self._calls[: len(calls)]
-        for call in calls:
+        calls = self._calls
+        for _ in range(len(calls)):
+            try:
+                call = calls.popleft()
+            except IndexError:
+                break
             self._report(call, None)
         self._signals.show()
 
@@ -160,11 +174,19 @@ class FastEngine:
     def _ended_early(self, span: FastSpan) -> None:
         with self._lock:
             self._signals.span(span, NONE, {}, [])
+            self._signals.show()
 
 
-def _above(ctx: Context) -> tuple[int, int, int, TraceState | None, bool]:
-    """Return trace id, span id, flags and state of the span in `ctx`, and whether it is remote."""
-    span = ctx.get(SPAN_KEY)
+def _random_trace_id() -> int:
+    return getrandbits(128) or 1
+
+
+def _random_span_id() -> int:
+    return getrandbits(64) or 1
+
+
+def _known(span: object) -> tuple[int, int, int, TraceState | None, bool]:
+    """Return trace id, span id, flags and state of `span`, and whether it is remote."""
     if type(span) is FastSpan:
         return span.trace_id, span.span_id, span.flags, span.state, False
     if isinstance(span, Span):
@@ -177,4 +199,4 @@ def _above(ctx: Context) -> tuple[int, int, int, TraceState | None, bool]:
                 context.trace_state,
                 context.is_remote,
             )
-    return 0, 0, 0, None, False
+    return _NOTHING

@@ -62,19 +62,18 @@ class _Spans(SpanProcessor):
         start, end = span.start_time or 0, span.end_time or 0
         self._outgoing.scope(
             "traces", scope.name, scope.version or "", scope.schema_url or "", scope.attributes
-        ).items.append(
+        ).put(
             encode.span(
-                trace_id=context.trace_id,
-                span_id=context.span_id,
-                parent_id=span.parent.span_id if span.parent else 0,
-                remote=span.parent is not None and span.parent.is_remote,
-                state=context.trace_state,
-                name=span.name,
-                kind=span.kind,
-                start_ns=start,
-                end_ns=end,
-                attributes=wire.repeated(SPAN_ATTRIBUTE, wire.pairs(span.attributes or {})),
-                rest=encode.rest_of(span, dropped=span.dropped_attributes),
+                context.trace_id,
+                context.span_id,
+                span.parent.span_id if span.parent else 0,
+                span.parent is not None and span.parent.is_remote,
+                context.trace_state,
+                start,
+                end,
+                encode.named(span.name, span.kind),
+                wire.repeated(SPAN_ATTRIBUTE, wire.pairs(span.attributes or {})),
+                encode.rest_of(span, dropped=span.dropped_attributes),
             )
         )
 
@@ -90,16 +89,16 @@ class _Records(LogRecordProcessor):
         severity = record.severity_number.value if record.severity_number else 0
         self._outgoing.scope(
             "logs", scope.name, scope.version or "", scope.schema_url or "", scope.attributes
-        ).items.append(
+        ).put(
             encode.log_record(
-                time_ns=record.timestamp or 0,
-                observed_ns=record.observed_timestamp or 0,
-                head=encode.log_head(severity, record.severity_text or "", record.body),
-                attributes=wire.repeated(LOG_ATTRIBUTE, wire.pairs(record.attributes or {})),
-                trace_id=record.trace_id or 0,
-                span_id=record.span_id or 0,
-                flags=int(record.trace_flags or 0),
-                tail=encode.log_tail(log_record.dropped_attributes, record.event_name),
+                record.timestamp or 0,
+                record.observed_timestamp or 0,
+                record.trace_id or 0,
+                record.span_id or 0,
+                int(record.trace_flags or 0),
+                encode.log_head(severity, record.severity_text or "", record.body),
+                wire.repeated(LOG_ATTRIBUTE, wire.pairs(record.attributes or {})),
+                encode.log_tail(log_record.dropped_attributes, record.event_name),
             )
         )
 

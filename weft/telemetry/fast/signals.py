@@ -29,14 +29,14 @@ class Signals:
 
     def __init__(self, outgoing: Outgoing, loggers: LoggerProvider) -> None:
         self._outgoing = outgoing
-        self._spans = outgoing.scope("traces", "weft").items
         self._loggers = loggers
         limits = loggers._log_record_limits  # noqa: SLF001 - no accessor
         most = limits.max_log_record_attributes
         self._most = 0 if limits.max_log_record_attribute_length is not None else most or 0
-        self._lines: list[Line] = []
+        self._spans: list[bytes] = []
         self._records: dict[str, list[bytes]] = {}
-        """What is on its way out, by logger."""
+        """Of calls, by logger; with spans and lines it waits for `show`."""
+        self._lines: list[Line] = []
 
     def measure(self, instrument: Instrument, value: float, labels: Labels, call: Ended) -> None:
         """Add to the series of `labels`; a sampled span becomes its exemplar."""
@@ -84,28 +84,27 @@ class Signals:
         """
         if not span.flags & SAMPLED:
             return
-        attributes, dropped = _attributes(span, labels, facts, told)
-        if dropped or span.has_more:
+        repeating, varying, dropped = _attributes(span, labels, facts, told)
+        if dropped or span.more:
             rest = encode.rest_of(span, dropped=dropped)
         else:
             rest = encode.NO_STATUS if span.status is None else encode.FAILED
             if span.linked is not None:
                 rest += encode.only_link(span.linked)
-        self._spans.append(
-            encode.span(
-                trace_id=span.trace_id,
-                span_id=span.span_id,
-                parent_id=span.parent_id,
-                remote=span.remote,
-                state=span.state,
-                name=span.name,
-                kind=span.kind,
-                start_ns=span.start_ns,
-                end_ns=span.end_ns,
-                attributes=attributes,
-                rest=rest,
-            )
+        encoded = encode.span(
+            span.trace_id,
+            span.span_id,
+            span.parent_id,
+            span.remote,
+            span.state,
+            span.start_ns,
+            span.end_ns,
+            encode.named(span.name, span.kind),
+            repeating,
+            varying,
+            rest,
         )
+        self._spans.append(encoded)
 
     def _line(
         self,
@@ -122,23 +121,42 @@ class Signals:
             and len(labels.attributes) + len(facts) < self._most
             and labels.names.isdisjoint(facts)
         )
-        if not simple or log.console().is_on:
+        shown = log.console().is_on
+        if not simple or shown:
             known = {key: value for key, value in facts.items() if value is not None}
             full = {**labels.attributes, **known, "duration": call.seconds}
         if told is None or not simple:
             self.log(*said, full, error, call.context)
             return
         told.append(wire.pair("duration", call.seconds))
-        attributes = labels.in_log + wire.repeated(LOG_ATTRIBUTE, told)
         context = _identity(call.span, call.context)
-        self._write(said, call.at, attributes, context)
-        if log.console().is_on:
-            self._lines.append(Line(call.at, *said, full, None, context[0]))
+        varying = wire.repeated(LOG_ATTRIBUTE, told)
+        head = _head(said.level, said.message)
+        encoded = encode.log_record(call.at, call.at, *context, head, labels.in_log, varying)
+        if said.logger not in self._records:
+            self._records.setdefault(said.logger, [])
+        self._records[said.logger].append(encoded)
+        if shown:
+            line = Line(call.at, *said, full, None, context[0])
+            self._lines.append(line)
 
     def show(self) -> None:
-        """Write the lines of calls to the console, all at once."""
-        lines, self._lines = self._lines, []
-        log.console().write(*lines)
+        """Hand on what calls have made: spans and records to their scopes, lines to the console."""
+        # A list is replaced by one that is there already, and is looked up only to append what is
+        # there already: whatever is made may have garbage collected, which may end calls.
+        none: list[bytes] = []
+        spans, self._spans = self._spans, none
+        if spans:
+            self._outgoing.scope("traces", "weft").put(*spans)
+        for logger in list(self._records):
+            none = []
+            records, self._records[logger] = self._records[logger], none
+            if records:
+                self._outgoing.scope("logs", logger).put(*records)
+        no_lines: list[Line] = []
+        lines, self._lines = self._lines, no_lines
+        if lines:
+            log.console().write(*lines)
 
     def log(
         self,
@@ -159,30 +177,12 @@ class Signals:
         except (TypeError, ValueError):
             simple = False
         if simple:
-            self._write(Said(level, name, message), now, told, context)
+            encoded = encode.log_record(now, now, *context, _head(level, message), told)
+            self._outgoing.scope("logs", name).put(encoded)
         else:
             record = log_record(now, level, message, facts, exc, ctx, event)
             self._loggers.get_logger(name).emit(record)
         log.console().write(Line(now, level, name, message, facts, exc, context[0]))
-
-    def _write(
-        self, said: Said, now: int, attributes: bytes, context: tuple[int, int, int]
-    ) -> None:
-        trace_id, span_id, flags = context
-        records = self._records.get(said.logger)
-        if records is None:
-            records = self._records[said.logger] = self._outgoing.scope("logs", said.logger).items
-        records.append(
-            encode.log_record(
-                time_ns=now,
-                observed_ns=now,
-                head=_head(said.level, said.message),
-                attributes=attributes,
-                trace_id=trace_id,
-                span_id=span_id,
-                flags=flags,
-            )
-        )
 
 
 @lru_cache(maxsize=1024)
@@ -200,19 +200,20 @@ def _identity(span: Any, ctx: Context) -> tuple[int, int, int]:
 
 def _attributes(
     span: FastSpan, labels: Labels, facts: Facts, told: list[bytes] | None
-) -> tuple[bytes, int]:
-    """Return all attributes of a span, and how many the limits cost."""
+) -> tuple[bytes, bytes, int]:
+    """Return those of a span's attributes that repeat, the others, and how many limits cost."""
     varying = span.varying
     if span.bounded is None and told is not None:
         both = labels if span.labels is labels else conventions.union(span.labels, labels)
         known = both.names
-        if known.isdisjoint(facts) and len(known) + len(facts) + len(varying or ()) <= span.most:
+        count = len(known) + len(facts) + len(varying or ())
+        if known.isdisjoint(facts) and count <= span.frame.most:
             if not varying:
-                return both.in_span + wire.repeated(SPAN_ATTRIBUTE, told), 0
+                return both.in_span, wire.repeated(SPAN_ATTRIBUTE, told), 0
             if known.isdisjoint(varying) and varying.keys().isdisjoint(facts):
-                pairs = [*wire.pairs(varying), *told]
-                return both.in_span + wire.repeated(SPAN_ATTRIBUTE, pairs), 0
+                pairs = told + wire.pairs(varying)
+                return both.in_span, wire.repeated(SPAN_ATTRIBUTE, pairs), 0
     bounded = span.bound()
     bounded.update(labels.attributes)
     bounded.update({key: value for key, value in facts.items() if value is not None})
-    return wire.repeated(SPAN_ATTRIBUTE, wire.pairs(bounded)), bounded.dropped
+    return b"", wire.repeated(SPAN_ATTRIBUTE, wire.pairs(bounded)), bounded.dropped

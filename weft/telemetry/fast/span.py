@@ -63,16 +63,17 @@ class FastSpan(trace.Span):
 
     __slots__ = (
         "_context",
-        "_frame",
         "_links",
         "bounded",
         "early",
         "end_ns",
         "events",
         "flags",
+        "frame",
         "kind",
         "labels",
         "linked",
+        "more",
         "name",
         "parent",
         "parent_id",
@@ -100,7 +101,7 @@ class FastSpan(trace.Span):
         *,
         remote: bool,
     ) -> None:
-        self._frame = frame
+        self.frame = frame
         self.name = name
         self.kind = kind
         self.labels = labels
@@ -113,6 +114,8 @@ class FastSpan(trace.Span):
         self.remote = remote
         self.end_ns = 0
         self.early = False
+        self.more = False
+        """Whether there is more than attributes, one plain link and a plain status to send."""
         self.bounded: BoundedAttributes | None = None
         self.events: BoundedList[Event] | None = None
         self.linked: SpanContext | None = None
@@ -127,7 +130,7 @@ class FastSpan(trace.Span):
     def bound(self) -> BoundedAttributes:
         """Return the attributes in a container that cleans them and knows the limits."""
         if self.bounded is None:
-            limits = self._frame.limits
+            limits = self.frame.limits
             self.bounded = BoundedAttributes(
                 limits.max_span_attributes,
                 {**self.labels.attributes, **(self.varying or {})},
@@ -143,20 +146,6 @@ class FastSpan(trace.Span):
         if self.bounded is not None:
             return self.bounded
         return {**self.labels.attributes, **(self.varying or {})}
-
-    @property
-    def has_more(self) -> bool:
-        """Whether there is more than attributes and a plain status to send."""
-        return (
-            self.events is not None
-            or self._links is not None
-            or not (self.status is None or self.status is FAILED)
-        )
-
-    @property
-    def most(self) -> int:
-        """How many attributes it may have."""
-        return self._frame.most
 
     def fail(self, failure: str | None, error: BaseException | None) -> None:
         """Record `error` and, if that is a `failure`, mark the span, before it is encoded."""
@@ -211,7 +200,7 @@ class FastSpan(trace.Span):
             self.bound()[key] = value
         elif varying is None:
             self.varying = {key: value}
-        elif len(varying) < self._frame.room:
+        elif len(varying) < self.frame.room:
             varying[key] = value
         else:
             self.bound()[key] = value
@@ -227,17 +216,18 @@ class FastSpan(trace.Span):
         """Add an event; `timestamp` in ns since the epoch (default: now)."""
         if self._is_late():
             return
-        limits = self._frame.limits
+        limits = self.frame.limits
         if self.events is None:
             self.events = BoundedList(limits.max_events)
         bounded = BoundedAttributes(
             limits.max_event_attributes, attributes, max_value_len=limits.max_attribute_length
         )
         self.events.append(Event(name, bounded, timestamp))
+        self.more = True
 
     def link(self, links: Sequence[Link]) -> None:
         """Add the links that the span begins with."""
-        if len(links) == 1 and not links[0].attributes and self._frame.linkable:
+        if len(links) == 1 and not links[0].attributes and self.frame.linkable:
             self.linked = links[0].context if links[0].context.is_valid else None
             return
         for link in links:
@@ -249,7 +239,7 @@ class FastSpan(trace.Span):
             return
         if self._is_late():
             return
-        limits = self._frame.limits
+        limits = self.frame.limits
         first, self.linked = self.linked, None
         if self._links is None:
             self._links = BoundedList(limits.max_links)
@@ -259,6 +249,7 @@ class FastSpan(trace.Span):
             limits.max_link_attributes, attributes, max_value_len=limits.max_attribute_length
         )
         self._links.append(Link(context, bounded))
+        self.more = True
 
     def update_name(self, name: str) -> None:
         """Rename the span."""
@@ -276,6 +267,7 @@ class FastSpan(trace.Span):
         final = self.status is not None and self.status.status_code is StatusCode.OK
         if not final and status.status_code is not StatusCode.UNSET:
             self.status = status
+            self.more = True
 
     def record_exception(
         self,
@@ -294,7 +286,7 @@ class FastSpan(trace.Span):
             return
         self.end_ns = end_time or time.time_ns()
         self.early = True
-        self._frame.ended(self)
+        self.frame.ended(self)
 
     def __exit__(
         self,
