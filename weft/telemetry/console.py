@@ -47,24 +47,21 @@ class Console:
     def __init__(self, style: Style, stream: TextIO = sys.stderr) -> None:
         if style == "auto":
             style = "text" if stream.isatty() else "json"
+        self.is_on = style != "off"
+        """Whether anything is written."""
         self._style = style
         self._stream = stream
 
-    @property
-    def is_on(self) -> bool:
-        """Whether anything is written."""
-        return self._style != "off"
-
     def write(self, *lines: Line) -> None:
         """Write records at once; a console that went away (a closed pipe) is nobody's problem."""
-        if self._style == "off" or not lines:
+        if not self.is_on or not lines:
             return
         render = _text if self._style == "text" else _json
         try:
             self._stream.write("".join(map(render, lines)))
             self._stream.flush()
         except (OSError, ValueError):
-            self._style = "off"
+            self.is_on = False
 
 
 def _json(line: Line) -> str:

@@ -50,13 +50,16 @@ def carrier_of(ctx: Context) -> dict[str, str]:
 
 
 def extract(carrier: Carrier) -> Context:
-    """Return a context that continues `carrier`, with nothing of the current one in it."""
+    """Return a context that continues `carrier`, with nothing of the current one in it.
+
+    It may be another caller's as well: contexts do not change.
+    """
     if propagate.get_global_textmap() is _w3c:
         text = carrier.get("traceparent")
         if "baggage" in carrier or (text is not None and "tracestate" in carrier):
             return propagate.extract(carrier, Context())
         if text is None:
-            return Context()
+            return _EMPTY
         plain = _PLAIN.fullmatch(text)
         if plain is None:
             return propagate.extract(carrier, Context())
@@ -80,6 +83,7 @@ _w3c = (
     if os.environ.get("OTEL_PROPAGATORS", "tracecontext,baggage") == "tracecontext,baggage"
     else None
 )
+_EMPTY = Context()
 _PLAIN = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanKind
 
 from weft.telemetry import conventions, instruments, log
@@ -67,7 +68,7 @@ def http_server(
         labels = conventions.server_start(method, scheme, port)
         span, ctx = engine.begin(method, SpanKind.SERVER, labels, origin, parent)
     else:
-        span, ctx = trace.INVALID_SPAN, parent
+        span, ctx = trace.INVALID_SPAN, Context(parent)
     return ServerCall(engine, span, ctx, method, path, scheme, traced=traced)
 
 

@@ -88,9 +88,12 @@ def pair(key: str, value: Any) -> bytes:
     return sized(_key(key) + sized(any_value(value)))
 
 
-@lru_cache(maxsize=4096)
-def _text_pair(key: str, value: str) -> bytes:
-    return pair(key, value)
+@lru_cache(maxsize=4096, typed=True)
+def _again(key: str, value: Any) -> bytes:
+    """Return the pair of a scalar that repeats; a tuple, say, would not be told from its like."""
+    if type(value) in (str, int, bool):
+        return pair(key, value)
+    raise TypeError
 
 
 def pairs(attributes: Mapping[str, Any]) -> list[bytes]:
@@ -99,10 +102,7 @@ def pairs(attributes: Mapping[str, Any]) -> list[bytes]:
     Texts are expected to repeat.
     """
     try:
-        return [
-            _text_pair(key, value) if type(value) is str else pair(key, value)
-            for key, value in attributes.items()
-        ]
+        return list(map(_again, attributes, attributes.values()))
     except (TypeError, ValueError):
         return [encoded for each in attributes.items() if (encoded := _pair_or_nothing(*each))]
 

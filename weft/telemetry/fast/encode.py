@@ -52,16 +52,13 @@ def span(
         )
     if state:
         fixed += b"\x1a" + wire.text(_state(state))
-    return _item(b"".join((fixed, *fields)))
-
-
-def named(name: str, kind: SpanKind) -> bytes:
-    """Return name and kind of a span."""
-    return _named(name, id(kind))  # an Enum's own hash costs more than all that is looked up
+    payload = b"".join((fixed, *fields))
+    return _item_head(len(payload)) + payload
 
 
 @lru_cache(maxsize=4096)
-def _named(name: str, kind: int) -> bytes:
+def named(name: str, kind: int) -> bytes:
+    """Return name and kind of a span; `kind` is the id of a SpanKind, whose own hash is slow."""
     return b"\x2a" + wire.text(name) + _KINDS[kind]
 
 
@@ -114,10 +111,7 @@ def log_record(
         fixed += b"\x45" + _fixed32(flags) if flags else b""
         fixed += b"\x4a\x10" + trace_id.to_bytes(16, "big") if trace_id else b""
         fixed += b"\x52\x08" + span_id.to_bytes(8, "big") if span_id else b""
-    return _item(b"".join((fixed, *fields)))
-
-
-def _item(payload: bytes) -> bytes:
+    payload = b"".join((fixed, *fields))
     return _item_head(len(payload)) + payload
 
 

@@ -111,7 +111,10 @@ class FastEngine:
             span.end_ns = span.start_ns + int(call.seconds * 1e9)
         if error is not None:
             with self._lock:
-                self._report(call, error)
+                try:
+                    call.report(self._signals, error)
+                except Exception:  # noqa: BLE001 - one call's fault is no other's
+                    _log.exception("a call could not be reported")
                 self._signals.show()
             return
         calls = self._calls
@@ -156,20 +159,17 @@ class FastEngine:
         self._signals.log(level, name, message, facts, exc, ctx, event)
 
     def _work(self) -> None:
-        calls = self._calls
+        calls, signals = self._calls, self._signals
         for _ in range(len(calls)):
             try:
                 call = calls.popleft()
             except IndexError:
                 break
-            self._report(call, None)
-        self._signals.show()
-
-    def _report(self, call: Ended, error: BaseException | None) -> None:
-        try:
-            call.report(self._signals, error)
-        except Exception:  # noqa: BLE001 - one call's fault is no other's
-            _log.exception("a call could not be reported")
+            try:
+                call.report(signals, None)
+            except Exception:  # noqa: BLE001 - one call's fault is no other's
+                _log.exception("a call could not be reported")
+        signals.show()
 
     def _ended_early(self, span: FastSpan) -> None:
         with self._lock:

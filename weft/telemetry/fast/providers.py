@@ -71,7 +71,7 @@ class _Spans(SpanProcessor):
                 context.trace_state,
                 start,
                 end,
-                encode.named(span.name, span.kind),
+                encode.named(span.name, id(span.kind)),
                 wire.repeated(SPAN_ATTRIBUTE, wire.pairs(span.attributes or {})),
                 encode.rest_of(span, dropped=span.dropped_attributes),
             )

@@ -20,6 +20,8 @@ from weft.telemetry.instruments import Instrument
 from weft.telemetry.labels import LOG_ATTRIBUTE, SPAN_ATTRIBUTE, Labels
 from weft.telemetry.sdk import SEVERITIES, log_record
 
+_NOTHING: Facts = {}
+
 
 class Signals:
     """A Sink. Only one thread at a time may use it, but for `log`.
@@ -84,7 +86,24 @@ class Signals:
         """
         if not span.flags & SAMPLED:
             return
-        repeating, varying, dropped = _attributes(span, labels, facts, told)
+        both = labels if span.labels is labels else conventions.union(span.labels, labels)
+        varying, known, dropped = span.varying or _NOTHING, both.names, 0
+        if (
+            told is not None
+            and span.bounded is None
+            and len(known) + len(facts) + len(varying) <= span.frame.most
+            and known.isdisjoint(facts)
+            and known.isdisjoint(varying)
+            and varying.keys().isdisjoint(facts)
+        ):
+            repeating = both.in_span
+            others = wire.repeated(SPAN_ATTRIBUTE, wire.pairs(varying) + told)
+        else:
+            bounded = span.bound()
+            bounded.update(labels.attributes)
+            bounded.update({key: value for key, value in facts.items() if value is not None})
+            repeating, dropped = b"", bounded.dropped
+            others = wire.repeated(SPAN_ATTRIBUTE, wire.pairs(bounded))
         if dropped or span.more:
             rest = encode.rest_of(span, dropped=dropped)
         else:
@@ -99,9 +118,9 @@ class Signals:
             span.state,
             span.start_ns,
             span.end_ns,
-            encode.named(span.name, span.kind),
+            encode.named(span.name, id(span.kind)),
             repeating,
-            varying,
+            others,
             rest,
         )
         self._spans.append(encoded)
@@ -128,16 +147,23 @@ class Signals:
         if told is None or not simple:
             self.log(*said, full, error, call.context)
             return
-        told.append(wire.pair("duration", call.seconds))
-        context = _identity(call.span, call.context)
-        varying = wire.repeated(LOG_ATTRIBUTE, told)
-        head = _head(said.level, said.message)
-        encoded = encode.log_record(call.at, call.at, *context, head, labels.in_log, varying)
-        if said.logger not in self._records:
-            self._records.setdefault(said.logger, [])
-        self._records[said.logger].append(encoded)
+        trace_id, span_id, flags = _identity(call.span, call.context)
+        at, logger = call.at, said.logger
+        encoded = encode.log_record(
+            at,
+            at,
+            trace_id,
+            span_id,
+            flags,
+            _head(said.level, said.message),
+            labels.in_log,
+            wire.repeated(LOG_ATTRIBUTE, [*told, wire.pair("duration", call.seconds)]),
+        )
+        if logger not in self._records:
+            self._records.setdefault(logger, [])
+        self._records[logger].append(encoded)
         if shown:
-            line = Line(call.at, *said, full, None, context[0])
+            line = Line(at, *said, full, None, trace_id)
             self._lines.append(line)
 
     def show(self) -> None:
@@ -196,24 +222,3 @@ def _identity(span: Any, ctx: Context) -> tuple[int, int, int]:
         return span.trace_id, span.span_id, span.flags
     context = get_current_span(ctx).get_span_context()
     return context.trace_id, context.span_id, context.trace_flags
-
-
-def _attributes(
-    span: FastSpan, labels: Labels, facts: Facts, told: list[bytes] | None
-) -> tuple[bytes, bytes, int]:
-    """Return those of a span's attributes that repeat, the others, and how many limits cost."""
-    varying = span.varying
-    if span.bounded is None and told is not None:
-        both = labels if span.labels is labels else conventions.union(span.labels, labels)
-        known = both.names
-        count = len(known) + len(facts) + len(varying or ())
-        if known.isdisjoint(facts) and count <= span.frame.most:
-            if not varying:
-                return both.in_span, wire.repeated(SPAN_ATTRIBUTE, told), 0
-            if known.isdisjoint(varying) and varying.keys().isdisjoint(facts):
-                pairs = told + wire.pairs(varying)
-                return both.in_span, wire.repeated(SPAN_ATTRIBUTE, pairs), 0
-    bounded = span.bound()
-    bounded.update(labels.attributes)
-    bounded.update({key: value for key, value in facts.items() if value is not None})
-    return b"", wire.repeated(SPAN_ATTRIBUTE, wire.pairs(bounded)), bounded.dropped
