@@ -317,19 +317,20 @@ class HttpClient:
         tried = 0
         refused: set[Peer] = set()
         while True:
-            pause, known = pause_before(tried + 1), len(refused)
+            known = len(refused)
             try:
                 response = await self._try(call, tried + known, exchange, refused)
             except _TryFailed as failed:
                 if known < len(refused) < len(self._peers):
                     continue
+                pause = pause_before(tried + 1)
                 repeatable = call.repeatable or not failed.sent
                 if not repeatable or not self._may_retry(call, tried, pause):
                     raise Unavailable(self.name, failed.why) from None
             else:
                 if not call.repeatable or response.status not in _TRY_AGAIN:
                     return response
-                pause = max(pause, _retry_after(response))
+                pause = max(pause_before(tried + 1), _retry_after(response))
                 if not self._may_retry(call, tried, pause):
                     return response
             tried += 1

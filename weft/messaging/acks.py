@@ -7,7 +7,7 @@ from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 
 from weft.messaging.wire import ack_frame
-from weft.telemetry.calls import MessagingCall
+from weft.telemetry.calls import Settling
 
 EVERY = 32
 """So many acknowledgements in a row are sent at once."""
@@ -26,13 +26,13 @@ class Acks:
         self._every = every
         self._interval = interval
         self._oldest = 1
-        self._done: dict[int, MessagingCall | None] = {}
+        self._done: dict[int, Settling | None] = {}
         self._gone: set[int] = set()
-        self._row: list[MessagingCall | None] = []
+        self._row: list[Settling | None] = []
         self._row_end = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def ack(self, tag: int, call: MessagingCall | None = None) -> None:
+    def ack(self, tag: int, call: Settling | None = None) -> None:
         """Acknowledge delivery `tag` soon; `call`, if any, ends when that is sent."""
         self._done[tag] = call
         self._advance()
@@ -107,7 +107,7 @@ class Acks:
         _end(calls, None)
 
 
-def _end(calls: Iterable[MessagingCall | None], error: BaseException | None) -> None:
+def _end(calls: Iterable[Settling | None], error: BaseException | None) -> None:
     for call in calls:
         if call is not None:
             call.end(error)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, SpanKind
 
 from weft.telemetry import conventions, instruments
 from weft.telemetry.context import OWNER, carrier_of, enter, leave
@@ -25,19 +25,14 @@ _PROCESSED = Said("INFO", "weft.messaging.consumer", "message processed")
 _NOT_PROCESSED = Said("ERROR", "weft.messaging.consumer", "message processed")
 
 
-def span_name(*parts: str) -> str:
-    """Join what is there of a span's name."""
-    return " ".join(part for part in parts if part)
-
-
 class Call(ABC):
     """One thing in progress. `error` at its end is the exception that ended it, if one did."""
 
     __slots__ = (
-        "_began",
         "_engine",
         "_token",
         "at",
+        "began",
         "context",
         "ended",
         "facts",
@@ -57,7 +52,7 @@ class Call(ABC):
         self.facts: Facts = {}
         self.ended = False
         self._token: Token[Context] | None = enter(ctx) if attach else None
-        self._began = time.perf_counter()
+        self.began = time.perf_counter()
 
     def set(self, key: str, value: Any) -> None:
         """Add a fact: an attribute of the span, and of the canonical log line if there is one."""
@@ -79,7 +74,7 @@ class Call(ABC):
         if self.ended:
             return
         self.ended = True
-        self.seconds = time.perf_counter() - self._began
+        self.seconds = time.perf_counter() - self.began
         self.at = time.time_ns()
         if self._token is not None:
             leave(self._token)
@@ -170,7 +165,7 @@ class ClientCall(Call):
     def __init__(
         self, engine: Engine, span: Span, ctx: Context, method: str, host: str, port: int
     ) -> None:
-        super().__init__(engine, span, ctx, attach=True)
+        Call.__init__(self, engine, span, ctx, attach=True)
         self._far = (method, host, port)
         self.status = 0
 
@@ -190,7 +185,7 @@ class MessagingCall(Call):
     def __init__(
         self, engine: Engine, span: Span, ctx: Context, operation: str, destination: str
     ) -> None:
-        super().__init__(engine, span, ctx, attach=False)
+        Call.__init__(self, engine, span, ctx, attach=False)
         self._operation = operation
         self._destination = destination
 
@@ -211,7 +206,7 @@ class ProcessCall(Call):
     __slots__ = ("_queue", "outcome")
 
     def __init__(self, engine: Engine, span: Span, ctx: Context, queue: str) -> None:
-        super().__init__(engine, span, ctx, attach=True)
+        Call.__init__(self, engine, span, ctx, attach=True)
         self._queue = queue
         self.outcome = ""
 
@@ -226,6 +221,38 @@ class ProcessCall(Call):
             sink.measure(instruments.consumer_messages, 1, done, self)
             self.facts["weft.message.outcome"] = self.outcome
         sink.tell(self, None, labels, failure, error, _NOT_PROCESSED if failure else _PROCESSED)
+
+
+class Settling:
+    """A processed message that is being settled: a call that is made at its end.
+
+    So the calls of many that are settled together are made together, in half the time.
+    """
+
+    __slots__ = ("_at", "_began", "_engine", "_message_id", "_operation", "_parent", "_queue")
+
+    def __init__(
+        self, engine: Engine, parent: Context, operation: str, queue: str, message_id: str
+    ) -> None:
+        self._engine = engine
+        self._parent = parent
+        self._operation = operation
+        self._queue = queue
+        self._message_id = message_id
+        self._at = time.time_ns()
+        self._began = time.perf_counter()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Make the call and end it. Once."""
+        engine, operation, queue = self._engine, self._operation, self._queue
+        labels = conventions.messaging(operation, queue)
+        varying: Facts = {"messaging.message.id": self._message_id}
+        name = f"{operation} {queue}"
+        kind, parent = SpanKind.CLIENT, self._parent
+        span, ctx = engine.begin(name, kind, labels, varying, parent, since=self._at)
+        call = MessagingCall(engine, span, ctx, operation, queue)
+        call.began = self._began
+        call.end(error)
 
 
 class SqlCall(Call):

@@ -12,7 +12,14 @@ from opentelemetry import context, propagate, trace
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    TraceFlags,
+    TraceState,
+)
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 _BAGGAGE: str = _BAGGAGE_KEY
@@ -38,10 +45,14 @@ def current_carrier() -> dict[str, str]:
 
 def carrier_of(ctx: Context) -> dict[str, str]:
     """Return the headers that carry `ctx` on."""
-    span = ctx.get(SPAN_KEY)
-    if isinstance(span, Span) and _BAGGAGE not in ctx and propagate.get_global_textmap() is _w3c:
-        known = span.get_span_context()
-        if known.is_valid and not known.trace_state:
+    if _BAGGAGE not in ctx and propagate.get_global_textmap() is _w3c:
+        span = ctx.get(SPAN_KEY)
+        if ready := getattr(span, "traceparent", ""):  # a span of ours
+            return {"traceparent": ready}
+        known = span.get_span_context() if isinstance(span, Span) else INVALID_SPAN_CONTEXT
+        if not known.is_valid:
+            return {}
+        if not known.trace_state:
             ids = f"{known.trace_id:032x}-{known.span_id:016x}"
             return {"traceparent": f"00-{ids}-{known.trace_flags:02x}"}
     carrier: dict[str, str] = {}

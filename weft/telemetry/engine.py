@@ -70,8 +70,12 @@ class Engine(Protocol):
         varying: Facts | None,
         parent: Context | None = None,
         links: Sequence[Link] | None = None,
+        since: int | None = None,
     ) -> tuple[Span, Context]:
-        """Begin a span below `parent` (default: the current context); return it and its context."""
+        """Begin a span below `parent` (default: the current context); return it and its context.
+
+        It has begun at `since`, in ns since the epoch (default: now).
+        """
 
     def finish(self, call: Ended, error: BaseException | None) -> None:
         """Make the signals of `call`, now or soon."""

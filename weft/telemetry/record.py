@@ -20,8 +20,8 @@ from weft.telemetry.calls import (
     MessagingCall,
     ProcessCall,
     ServerCall,
+    Settling,
     SqlCall,
-    span_name,
 )
 from weft.telemetry.context import Carrier, extract, extract_from_outside, is_traced
 from weft.telemetry.engine import Engine, Facts
@@ -86,7 +86,8 @@ def http_client(
     if attempt:
         varying["http.request.resend_count"] = attempt
     labels = conventions.client_start(method, template, host, port)
-    span, ctx = engine.begin(span_name(method, template), SpanKind.CLIENT, labels, varying)
+    name = f"{method} {template}" if template else method
+    span, ctx = engine.begin(name, SpanKind.CLIENT, labels, varying)
     return ClientCall(engine, span, ctx, method, host, port)
 
 
@@ -163,14 +164,9 @@ def nothing_consumed(queue: str, outcome: str) -> None:
     _engine.begin_count(instruments.consumer_messages, conventions.consumed(queue, outcome))
 
 
-def settle(*, queue: str, message_id: str, operation: str, parent: ProcessCall) -> MessagingCall:
+def settle(*, queue: str, message_id: str, operation: str, parent: ProcessCall) -> Settling:
     """Begin to settle a processed message: `operation` is ack, nack or reject."""
-    engine = _engine
-    labels = conventions.messaging(operation, queue)
-    varying: Facts = {"messaging.message.id": message_id}
-    name = f"{operation} {queue}"
-    span, ctx = engine.begin(name, SpanKind.CLIENT, labels, varying, parent.context)
-    return MessagingCall(engine, span, ctx, operation, queue)
+    return Settling(_engine, parent.context, operation, queue, message_id)
 
 
 def sql(statement: str, *, namespace: str, host: str, port: int) -> SqlCall:

@@ -64,11 +64,12 @@ class SdkEngine:
         varying: Facts | None,
         parent: Context | None = None,
         links: Sequence[Link] | None = None,
+        since: int | None = None,
     ) -> tuple[Span, Context]:
         """Begin a span of the tracer `weft`."""
         attributes = {**labels.attributes, **varying} if varying else labels.attributes
         span = self._tracer.start_span(
-            name, parent, kind, attributes, links, record_exception=False
+            name, parent, kind, attributes, links, since, record_exception=False
         )
         return span, trace.set_span_in_context(span, parent)
 
@@ -140,9 +141,10 @@ class Silent(SdkEngine):
         varying: Facts | None,
         parent: Context | None = None,
         links: Sequence[Link] | None = None,
+        since: int | None = None,
     ) -> tuple[Span, Context]:
         """Go on in the context that is there, so that a caller's trace id is handed on."""
-        del name, kind, labels, varying, links
+        del name, kind, labels, varying, links, since
         ctx = otel_context.get_current() if parent is None else parent
         return trace.get_current_span(ctx), Context(ctx)
 

@@ -57,6 +57,15 @@ BENCH: Final = Bench(
             kind="at most",
             above="bare",
         ),
+        Goal(
+            variant="client",
+            metric="cpu_us_per_unit",
+            beside="official",
+            bound=0.125,
+            kind="at most",
+            above="client_quiet",
+            beside_above="bare",
+        ),
     ),
     far="benchmarks.bench.http.servers:bare",
 )

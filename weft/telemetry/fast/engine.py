@@ -61,6 +61,7 @@ class FastEngine:
         varying: Facts | None,
         parent: Context | None = None,
         links: Sequence[Link] | None = None,
+        since: int | None = None,
     ) -> tuple[Span, Context]:
         """Begin a FastSpan, or one that records nothing if the sampler says so."""
         if parent is None:
@@ -95,6 +96,8 @@ class FastEngine:
             )
             if links:
                 fast.link(links)
+            if since is not None:
+                fast.start_ns = since
         else:
             own = SpanContext(
                 trace_id, span_id, is_remote=False, trace_flags=TraceFlags(flags), trace_state=state
