@@ -55,7 +55,9 @@ class Journal:
         else:
             heapq.heappushpop(self.slowest, order)
 
-    def stage(self, wanted: float, seconds: float, *, cpu: float, cores: dict[str, float]) -> Stage:
+    def stage(
+        self, wanted: float, seconds: float, *, cpu: float, cores: dict[str, float], stored: float
+    ) -> Stage:
         """Return what was counted in the `seconds` since `start`, at the rate `wanted`."""
         times = sorted(self._seconds)
         return Stage(
@@ -70,6 +72,7 @@ class Journal:
             p999=quantile(times, 0.999),
             cpu=cpu,
             cores=cores,
+            stored=stored,
         )
 
 

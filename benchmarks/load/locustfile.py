@@ -9,6 +9,7 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from benchmarks.load import page, target
+from benchmarks.load.backlog import Backlog
 from benchmarks.load.customer import Customer
 from benchmarks.load.journal import Journal
 from benchmarks.load.options import OPTIONS
@@ -74,6 +75,7 @@ class Run:
             self.search,
             self.journal,
             Usage(),
+            Backlog(self.target.collector),
             seconds=options.stage_seconds,
             clock=time.monotonic,
             say=_say,

@@ -14,7 +14,7 @@ _HUNGRIEST: Final = 4
 _FULL: Final = 0.9
 """From this share on, the machine's cores are what saturates."""
 _TEMPLATE: Final = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-HEADER: Final = "orders/s wanted finished failed     p50     p95     p99   p99.9  cpu"
+HEADER: Final = "orders/s wanted finished failed     p50     p95     p99   p99.9  cpu stored"
 
 
 def line(stage: Stage) -> str:
@@ -22,7 +22,7 @@ def line(stage: Stage) -> str:
     quantiles = " ".join(f"{_time(s):>7}" for s in (stage.p50, stage.p95, stage.p99, stage.p999))
     return (
         f"{stage.wanted:>15.1f} {stage.finished:>8.1f} {stage.failed:>6} {quantiles}"
-        f" {stage.cpu:>4.0%}  {busiest(stage)}"
+        f" {stage.cpu:>4.0%} {stage.stored:>6.0%}  {busiest(stage)}"
     )
 
 
@@ -81,6 +81,7 @@ def _stage(stage: Stage, search: Search) -> str:
         f"{stage.failed}",
         *(_time(seconds) for seconds in (stage.p50, stage.p95, stage.p99, stage.p999)),
         f"{stage.cpu:.0%}",
+        f"{stage.stored:.0%}",
         html.escape(busiest(stage)),
     ]
     kind = "good" if stage.good(search.limit) else "bad"

@@ -24,6 +24,13 @@ class Meter(Protocol):
     def measured(self) -> tuple[float, dict[str, float]]: ...
 
 
+class Telemetry(Protocol):
+    """Tells whether telemetry keeps up (see `backlog.Backlog`)."""
+
+    def start(self) -> None: ...
+    def stored(self) -> float: ...
+
+
 class Plan:
     """How many users there are at any time; `clock` gives seconds."""
 
@@ -32,6 +39,7 @@ class Plan:
         search: Search,
         journal: Journal,
         meter: Meter,
+        telemetry: Telemetry,
         *,
         seconds: float,
         clock: Callable[[], float],
@@ -40,6 +48,7 @@ class Plan:
         self._search = search
         self._journal = journal
         self._meter = meter
+        self._telemetry = telemetry
         self._seconds = seconds
         self._clock = clock
         self._say = say
@@ -68,10 +77,12 @@ class Plan:
         self._measuring_since = now
         self._journal.start()
         self._meter.start()
+        self._telemetry.start()
 
     def _next(self, now: float, seconds: float) -> int | None:
         cpu, cores = self._meter.measured()
-        stage = self._journal.stage(self._rate or 0.0, seconds, cpu=cpu, cores=cores)
+        stored = self._telemetry.stored()
+        stage = self._journal.stage(self._rate or 0.0, seconds, cpu=cpu, cores=cores, stored=stored)
         self._search.add(stage)
         self._say(stage)
         self._rate = self._search.rate() if self._journal.total < ORDERS else None

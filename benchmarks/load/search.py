@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 KEEPS_UP: Final = 0.95
-"""A stage is good when at least this share of the wanted orders finished."""
+"""A stage is good when at least this share of the wanted orders finished, and of spans stored."""
 FAILURES: Final = 0.01
 """And when at most this share of the orders failed: refused, or not finished in time."""
 GROWTH: Final = 1.6
@@ -30,12 +30,15 @@ class Stage:
     """Share of this machine's cores that were busy, from 0 to 1."""
     cores: dict[str, float] = field(default_factory=dict)
     """Cores that each program kept busy, where that can be seen."""
+    stored: float = 1.0
+    """Share of the spans that came to the collector meanwhile that it has passed on."""
 
     def good(self, limit: float) -> bool:
         """Whether the system kept up, with a p99 of at most `limit` seconds."""
         tried = self.orders + self.failed
         return (
             self.finished >= KEEPS_UP * self.wanted
+            and self.stored >= KEEPS_UP
             and self.failed <= FAILURES * tried
             and self.p99 <= limit
         )

@@ -28,6 +28,8 @@ class Target:
 
     gateway: str
     jaeger: str
+    collector: str
+    """Where the collector's own metrics are."""
     tokens: list[str]
     skus: list[str]
 
@@ -59,7 +61,9 @@ def prepare(gateway: str) -> Target:
     skus = [f"LOAD-{number:03}" for number in range(PRODUCTS)]
     for sku in skus:
         _put(f"{gateway}/v1/products/{sku}", tokens[0])
-    return Target(gateway, system.ports.url("jaeger"), tokens, skus)
+    ports = system.ports
+    collector = f"{ports.url('otel-collector-metrics')}/metrics"
+    return Target(gateway, ports.url("jaeger"), collector, tokens, skus)
 
 
 def _put(url: str, token: str) -> None:

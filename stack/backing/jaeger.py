@@ -26,7 +26,7 @@ def program(system: System, found: Found) -> Program:
             "WEFT_JAEGER_METRICS_PORT": str(ports.of("jaeger-metrics")),
             "WEFT_JAEGER_DATA": str(system.home.data("jaeger")),
             "WEFT_PROMETHEUS_URL": ports.url("prometheus"),
-            "GOMEMLIMIT": "300MiB",
+            "GOMEMLIMIT": "1GiB",
         },
         probe=http_ok(f"{ports.url('jaeger-health')}/status"),
         stop_seconds=20,

@@ -9,7 +9,7 @@ from benchmarks.load.__main__ import command
 from benchmarks.load.journal import Order
 from benchmarks.load.search import Search, Stage
 
-HERE = target.Target("http://127.0.0.1:8080", "http://127.0.0.1:16686", [], [])
+HERE = target.Target("http://127.0.0.1:8080", "http://127.0.0.1:16686", "", [], [])
 
 
 def stage(wanted: float, finished: float, cpu: float) -> Stage:

@@ -1,10 +1,13 @@
 """The search for the knee, with a system of a known capacity in the place of the real one."""
 
+import http.server
 import math
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from benchmarks.load.backlog import Backlog
 from benchmarks.load.journal import SLOWEST, Journal, Order, quantile
 from benchmarks.load.plan import PACE, REST, SETTLE, Plan
 from benchmarks.load.search import PRECISION, Search, Stage
@@ -29,6 +32,13 @@ def stage(wanted: float, capacity: float, *, failed: int = 0, p99: float = 0.3) 
         p999=p99,
         cpu=min(1.0, wanted / capacity),
     )
+
+
+def test_a_stage_whose_telemetry_does_not_keep_up_is_not_good() -> None:
+    kept = stage(10, 20)
+    assert kept.good(2.0)
+    assert replace(kept, stored=0.95).good(2.0)
+    assert not replace(kept, stored=0.94).good(2.0)
 
 
 def run(looking: Search, capacity: float) -> list[float]:
@@ -129,9 +139,19 @@ class Clock:
         return 0.5, {"orders": 0.4}
 
 
+class Keeping:
+    """Telemetry that keeps up."""
+
+    def start(self) -> None:
+        """Begin to count."""
+
+    def stored(self) -> float:
+        return 0.99
+
+
 def test_a_plan_measures_each_stage_after_it_has_settled_and_rests_after_a_bad_one() -> None:
     clock, journal, looking = Clock(), Journal(), search(first=10, highest=40, stages=3)
-    plan = Plan(looking, journal, clock, seconds=20, clock=clock)
+    plan = Plan(looking, journal, clock, Keeping(), seconds=20, clock=clock)
     users = []
     while (now := plan.users()) is not None:
         users.append(now)
@@ -149,10 +169,44 @@ def test_a_plan_measures_each_stage_after_it_has_settled_and_rests_after_a_bad_o
 
 def test_a_plan_lets_the_system_recover_from_a_stage_that_was_too_much() -> None:
     clock, journal, looking = Clock(), Journal(), search(first=40, stages=2)
-    plan = Plan(looking, journal, clock, seconds=20, clock=clock)
+    plan = Plan(looking, journal, clock, Keeping(), seconds=20, clock=clock)
     resting = 0
     while (now := plan.users()) is not None:
         resting += now == 0
         clock.now += 1
     assert [one.wanted for one in looking.done] == [40, 20]
     assert resting == REST
+
+
+METRICS = """
+otelcol_exporter_queue_size{data_type="logs",exporter="otlp_http/loki"} 9000
+otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/jaeger"} %d
+otelcol_exporter_sent_spans_total{exporter="otlp_grpc/jaeger",otel_scope_version=""} %s
+"""
+
+
+def test_what_waits_for_jaeger_more_and_more_is_not_stored() -> None:
+    tells = [(100, "1e+06"), (200, "1.0009e+06"), (50, "1.002e+06"), (60, "1.002e+06")]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = (METRICS % tells.pop(0)).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            backlog = Backlog(f"http://127.0.0.1:{server.server_port}/metrics")
+            assert backlog.stored() == pytest.approx(0.9)
+            assert backlog.stored() == 1.0
+            backlog.start()
+        finally:
+            server.shutdown()
+            thread.join()

@@ -43,6 +43,8 @@ class Sink:
         self.lines = 0
         self.resource: dict[str, str] = {}
         self.status = 200
+        self.refused = "/v1/"
+        """Whose path begins so is answered with `status`, all else with 200."""
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -51,9 +53,10 @@ class Sink:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                if sink.status == 200:
+                status = sink.status if self.path.startswith(sink.refused) else 200
+                if status == 200:
                     sink.take(self.path, body)
-                self.send_response(sink.status)
+                self.send_response(status)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
@@ -152,6 +155,17 @@ def test_a_collector_that_refuses_for_a_while_gets_everything_afterwards(status:
             process.stdout.readline()
         sink.status = 200
         sink.wait(100, 101)
+
+
+def test_log_records_do_not_wait_for_spans_that_the_collector_has_no_room_for() -> None:
+    sink = Sink()
+    sink.status, sink.refused = 503, "/v1/traces"
+    with sink.listening(), program(sink, 100) as process:
+        sink.wait(0, 101)
+        assert sink.spans == 0
+        sink.status = 200
+        assert lines_of(process)[-1].startswith("flushed")
+    assert sink.spans == 100
 
 
 def test_without_a_collector_a_process_ends_within_its_deadline() -> None:

@@ -15,6 +15,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 REFUSALS = 20
 """After so many refusals by a collector that does answer, the batch is at fault and is dropped."""
 
+NOT_NOW = frozenset({429, 502, 503, 504})
+"""Statuses by which OTLP/HTTP says that the same batch may be taken later."""
+
 PAUSE_MAX = 5.0
 
 
@@ -67,18 +70,19 @@ class Collector:
         self._say("ERROR", "weft.telemetry", "no room for telemetry, it is dropped", facts)
 
 
-def deliver(collector: Collector, export: Callable[[], bool], items: int) -> bool | None:
+def deliver(collector: Collector, export: Callable[[], bool | None], items: int) -> bool | None:
     """Call `export` until the collector takes the batch or (False) refuses it for good.
 
-    None if the process ends first.
+    `export` gives True when it is taken, None when the collector has no room now, and False when
+    it is refused or nobody answers. None if the process ends first.
     """
     pause = 0.25
     refusals = 0
-    while not export():
-        if collector.answers():
-            refusals += 1
-        else:
+    while not (taken := export()):
+        if not collector.answers():
             collector.note(away=True)
+        elif taken is not None:
+            refusals += 1
         if refusals >= REFUSALS:
             collector.refused(items)
             return False

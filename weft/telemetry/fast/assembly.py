@@ -13,14 +13,14 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from weft.telemetry import accounting, log, record
 from weft.telemetry.engine import Ended
-from weft.telemetry.exporting import Collector
+from weft.telemetry.exporting import NOT_NOW, Collector
 from weft.telemetry.fast.delivery import Delivery, Post
 from weft.telemetry.fast.engine import FastEngine
-from weft.telemetry.fast.outbox import Outgoing
+from weft.telemetry.fast.outbox import Outgoing, Signal
 from weft.telemetry.fast.points import WithOurs
 from weft.telemetry.fast.providers import Loggers, Tracers
 from weft.telemetry.fast.signals import Signals
-from weft.telemetry.fast.spill import InMemory, Spill, Store
+from weft.telemetry.fast.spill import LIMITS, Folder, InMemory, Spill, Store
 from weft.telemetry.instruments import Instrument
 from weft.telemetry.labels import Labels
 from weft.telemetry.sampling import EdgeSampler
@@ -62,7 +62,7 @@ def assemble(
     delivery = Delivery(
         engine.drain,
         outgoing,
-        _store(spill, name),
+        _stores(spill, name),
         {"traces": _post(OTLPSpanExporter()), "logs": _post(OTLPLogExporter())},
         collector,
     )
@@ -75,18 +75,23 @@ def assemble(
 def _post(exporter: Any) -> Post:
     """Return what posts bytes as `exporter` would: address, headers, TLS, compression, time-out."""
     client = exporter._client  # noqa: SLF001 - all of OTEL_EXPORTER_OTLP_* stands behind it
-    return lambda body: bool(client.export(body).success)
+
+    def post(body: bytes) -> bool | None:
+        result = client.export(body)
+        return None if result.status_code in NOT_NOW else bool(result.success)
+
+    return post
 
 
-def _store(spill: Path | None, name: str) -> Store:
-    if spill is None:
-        return InMemory()
-    try:
-        return Spill(spill, name)
-    except OSError as error:
-        facts = {"error.type": type(error).__name__}
-        log.emit("WARNING", "weft.telemetry", "telemetry has no folder to wait in", facts)
-        return InMemory()
+def _stores(spill: Path | None, name: str) -> dict[Signal, Store]:
+    if spill is not None:
+        try:
+            folder = Folder(spill, name)
+            return {signal: Spill(folder, signal, limit) for signal, limit in LIMITS.items()}
+        except OSError as error:
+            facts = {"error.type": type(error).__name__}
+            log.emit("WARNING", "weft.telemetry", "telemetry has no folder to wait in", facts)
+    return {signal: InMemory(limit) for signal, limit in LIMITS.items()}
 
 
 def _tell_counts(delivery: Delivery) -> None:

@@ -1,4 +1,4 @@
-"""Two threads: one cuts what is encoded into slices and keeps them, the other sends the slices."""
+"""Threads: one cuts what is encoded into slices and keeps them, one for each signal sends them."""
 
 import random
 import threading
@@ -19,23 +19,27 @@ PAUSE = 0.4
 STRAYS_EVERY = 10.0
 """Seconds between two looks for what processes that are gone have left."""
 
-Post = Callable[[bytes], bool]
+Post = Callable[[bytes], bool | None]
+"""As exporting.deliver calls it."""
 
 
 class Delivery:
-    """From `drain` (encode all that is finished) over `store` to `posts`, one for each signal."""
+    """From `drain` (encode all that is finished) over `stores` to `posts`, one for each signal.
+
+    A signal does not wait for the other: what stands behind the collector may be full for one.
+    """
 
     def __init__(
         self,
         drain: Callable[[], None],
         outgoing: Outgoing,
-        store: Store,
+        stores: Mapping[Signal, Store],
         posts: Mapping[Signal, Post],
         collector: Collector,
     ) -> None:
         self._drain = drain
         self._outgoing = outgoing
-        self._store = store
+        self._stores = stores
         self._posts = posts
         self._collector = collector
         self._closing = threading.Event()
@@ -46,8 +50,13 @@ class Delivery:
         }
         """Spans and log records by what became of them; `adopted` is what another process left."""
         self._threads = [
-            threading.Thread(target=work, name=f"telemetry {work.__name__}", daemon=True)
-            for work in (self._cut, self._send)
+            threading.Thread(target=self._cut, name="telemetry cut", daemon=True),
+            *(
+                threading.Thread(
+                    target=self._send, args=(signal,), name=f"telemetry {signal}", daemon=True
+                )
+                for signal in SIGNALS
+            ),
         ]
         for thread in self._threads:
             thread.start()
@@ -58,7 +67,7 @@ class Delivery:
             self._drain()
             for piece in self._outgoing.take():
                 self.counted["started"][piece.signal] += piece.items
-                if not self._store.put(piece):
+                if not self._stores[piece.signal].put(piece):
                     self.counted["dropped"][piece.signal] += piece.items
                     self._collector.dropped(piece.items)
 
@@ -73,23 +82,24 @@ class Delivery:
         while not self._closing.wait(EVERY):
             self.flush()
 
-    def _send(self) -> None:
+    def _send(self, signal: Signal) -> None:
+        store = self._stores[signal]
         look = time.monotonic() + STRAYS_EVERY * random.random()
         while not self._collector.closing.is_set():
-            piece = self._store.oldest(EVERY)
+            piece = store.oldest(EVERY)
             if piece is not None:
                 if self._sent(piece):
-                    self._store.done()
-                if self._store.is_empty():
+                    store.done()
+                if store.is_empty():
                     self._closing.wait(PAUSE)
             elif self._closing.is_set():
                 return
             elif time.monotonic() >= look:
-                self._send_strays()
+                self._send_strays(store)
                 look = time.monotonic() + STRAYS_EVERY
 
-    def _send_strays(self) -> None:
-        for piece in self._store.strays():
+    def _send_strays(self, store: Store) -> None:
+        for piece in store.strays():
             self.counted["adopted"][piece.signal] += piece.items
             if self._closing.is_set() or not self._sent(piece):
                 return

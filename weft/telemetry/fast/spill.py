@@ -10,12 +10,12 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Protocol, TypeVar, get_args
+from typing import IO, Protocol, TypeVar
 
-from weft.telemetry.fast.outbox import Signal, Slice
+from weft.telemetry.fast.outbox import SIGNALS, Signal, Slice
 
-LIMIT = 64 * 1024 * 1024
-"""Bytes that may wait; beyond, the newest is refused."""
+LIMITS: dict[Signal, int] = {"traces": 48 * 1024 * 1024, "logs": 16 * 1024 * 1024}
+"""Bytes that may wait; beyond, the newest is refused. Spans leave log records their room."""
 
 AT_ONCE = 1024 * 1024
 """Bytes that are sent together, unless one slice alone has more."""
@@ -23,22 +23,19 @@ AT_ONCE = 1024 * 1024
 _KEPT = 8
 """Slices at the end of the queue that need not be read again from their files."""
 
-_NAME = re.compile(rf"\d{{16}}-(\d{{1,9}})\.({'|'.join(get_args(Signal))})")
+_NAME = re.compile(rf"\d{{16}}-(\d{{1,9}})\.({'|'.join(SIGNALS)})")
 _SLOTS = 100
 _T = TypeVar("_T")
 
 
 class Store(Protocol):
-    """Keeps slices until they are done with. One thread puts, another takes."""
+    """Keeps slices of one signal until they are done with. One thread puts, another takes."""
 
     def put(self, piece: Slice) -> bool:
         """Keep `piece`; False if there is no room for it."""
 
     def oldest(self, seconds: float) -> Slice | None:
-        """Wait so long for the oldest slice, joined with those of its signal that wait too.
-
-        They stay until `done`.
-        """
+        """Wait so long for the oldest slice, joined with what waits too; it stays until `done`."""
 
     def done(self) -> None:
         """Forget what `oldest` gave last."""
@@ -53,7 +50,7 @@ class Store(Protocol):
 class InMemory:
     """A Store for a process that was given no folder."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int) -> None:
         self._room = limit
         self._slices: dict[int, Slice] = {}
         self._given: list[int] = []
@@ -72,11 +69,10 @@ class InMemory:
         return True
 
     def oldest(self, seconds: float) -> Slice | None:
-        """Wait so long for the oldest slice and those of its signal; they stay until `done`."""
+        """Wait so long for the oldest slice and what goes with it; they stay until `done`."""
         with self._some:
             self._some.wait_for(lambda: self._slices, seconds)
-            waiting = [(key, each.signal, len(each.body)) for key, each in self._slices.items()]
-            self._given = _together(waiting)
+            self._given = _together([(key, len(each.body)) for key, each in self._slices.items()])
             given = [self._slices[key] for key in self._given]
         return Slice.joined(given) if given else None
 
@@ -95,19 +91,31 @@ class InMemory:
         return iter(())
 
 
-class Spill:
-    """A Store in a folder of `parent` that is this process' own: named `name`, or `name`-2, ...
+class Folder:
+    """A folder of `parent` that is this process' own, as its lock says: `name`, or `name`-2, ...
 
-    What an earlier process has left there comes first. Raises OSError if no folder can be had.
+    Raises OSError if none can be had.
     """
 
-    def __init__(self, parent: Path, name: str, limit: int = LIMIT) -> None:
-        self._parent = parent
-        self._folder, self._lock = _own_folder(parent, name)
-        self._some = threading.Condition()
-        for part in self._folder.glob("*.part"):
+    def __init__(self, parent: Path, name: str) -> None:
+        self.parent = parent
+        self.path, self._lock = _own_folder(parent, name)
+        for part in self.path.glob("*.part"):
             part.unlink()
-        self._files = {path: path.stat().st_size for path in _files(self._folder)}
+
+    def close(self) -> None:
+        """Leave the folder to whoever comes."""
+        self._lock.close()
+
+
+class Spill:
+    """A Store in `folder`, in which what an earlier process has left comes first."""
+
+    def __init__(self, folder: Folder, signal: Signal, limit: int) -> None:
+        self._folder = folder
+        self._signal = signal
+        self._some = threading.Condition()
+        self._files = {path: path.stat().st_size for path in self._in(folder.path)}
         self._read: dict[Path, Slice] = {}
         self._given: list[Path] = []
         self._room = limit - sum(self._files.values())
@@ -119,7 +127,7 @@ class Spill:
         with self._some:
             if size > self._room:
                 return False
-        path = self._folder / f"{self._next:016d}-{piece.items}.{piece.signal}"
+        path = self._folder.path / f"{self._next:016d}-{piece.items}.{piece.signal}"
         self._next += 1
         part = path.with_suffix(".part")
         try:
@@ -137,10 +145,10 @@ class Spill:
         return True
 
     def oldest(self, seconds: float) -> Slice | None:
-        """Wait so long for the oldest slice and those of its signal; they stay until `done`."""
+        """Wait so long for the oldest slice and what goes with it; they stay until `done`."""
         with self._some:
             self._some.wait_for(lambda: self._files, seconds)
-            sizes = [(path, path.suffix, size) for path, size in self._files.items()]
+            sizes = list(self._files.items())
         self._given = _together(sizes)
         if not self._given:
             return None
@@ -160,29 +168,30 @@ class Spill:
 
     def strays(self) -> Iterator[Slice]:
         """Give what is in folders whose process is gone; each is removed when the next is asked."""
-        for folder in sorted(self._parent.iterdir()):
-            if folder == self._folder or not any(_files(folder)):
+        for path in sorted(self._folder.parent.iterdir()):
+            if path == self._folder.path or not self._in(path):
                 continue
-            lock = _locked(folder)
+            lock = _locked(path)
             if lock is None:
                 continue
             with lock:
-                for path in _files(folder):
-                    yield _read(path)
-                    path.unlink()
+                for file in self._in(path):
+                    yield _read(file)
+                    file.unlink()
 
-    def close(self) -> None:
-        """Leave the folder to whoever comes."""
-        self._lock.close()
+    def _in(self, folder: Path) -> list[Path]:
+        try:
+            found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+        except OSError:
+            return []
+        return sorted(path for path in found if path.suffix == f".{self._signal}")
 
 
-def _together(waiting: Sequence[tuple[_T, str, int]]) -> list[_T]:
-    """Return the first of (what, its signal, its bytes) and those after it that go with it."""
+def _together(waiting: Sequence[tuple[_T, int]]) -> list[_T]:
+    """Return the first of (what, its bytes) and those after it that go with it."""
     chosen: list[_T] = []
     room = AT_ONCE
-    for each, signal, size in waiting:
-        if signal != waiting[0][1]:
-            continue
+    for each, size in waiting:
         if chosen and size > room:
             break
         chosen.append(each)
@@ -213,13 +222,6 @@ def _locked(folder: Path) -> IO[bytes] | None:
         return None
     os.set_inheritable(file.fileno(), False)
     return file
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
-    except OSError:
-        return []
 
 
 def _read(path: Path) -> Slice:
