@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,19 +19,25 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 PROGRAM = """
 import sys, time
-from weft.telemetry import get_logger, record
+from weft.telemetry import accounting, get_logger, record
 from weft.telemetry.console import Console
 from weft.telemetry.setup import Telemetry
 telemetry = Telemetry("probe", version="1", instance=3, environment="test",
-                      console=Console("json", sys.stdout), level="info")
+                      console=Console("json", sys.stdout), level="info", engine=sys.argv[3])
 for number in range(int(sys.argv[1])):
     with record.http_server("GET", "/x", port=1, headers={}) as call:
         call.status = 200
 get_logger("probe").info("done", number=number)
 sys.stdin.readline()
 began = time.monotonic()
-print("flushed" if telemetry.shutdown(float(sys.argv[2])) else "cut off", time.monotonic() - began)
+end = "flushed" if telemetry.shutdown(float(sys.argv[2])) else "cut off"
+print(accounting.exposition("probe"))
+print(end, time.monotonic() - began)
 """
+
+COUNTED = re.compile(
+    r'weft_accounting_records_total\{service="probe",signal="(\w+)",outcome="(\w+)"\} (\d+)'
+)
 
 
 class Sink:
@@ -90,14 +97,16 @@ class Sink:
 
 
 @contextmanager
-def program(sink: Sink, count: int, patience: float = 60) -> Iterator[subprocess.Popen[str]]:
+def program(
+    sink: Sink, count: int, patience: float = 60, engine: str = "fast"
+) -> Iterator[subprocess.Popen[str]]:
     env = {
         **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.port}",
         "OTEL_RESOURCE_ATTRIBUTES": "weft.told=yes,service.version=2",
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(count), str(patience)],
+        [sys.executable, "-c", PROGRAM, str(count), str(patience), engine],
         env=env,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -166,6 +175,25 @@ def test_log_records_do_not_wait_for_spans_that_the_collector_has_no_room_for() 
         sink.status = 200
         assert lines_of(process)[-1].startswith("flushed")
     assert sink.spans == 100
+
+
+@pytest.mark.parametrize("engine", ["fast", "sdk"])
+def test_both_engines_count_what_becomes_of_spans_and_log_records(engine: str) -> None:
+    sink = Sink()
+    with sink.listening(), program(sink, 100, engine=engine) as process:
+        lines = lines_of(process)
+    assert (sink.spans, sink.lines) == (100, 101)
+    counted = {
+        (signal, outcome): int(number)
+        for line in lines
+        for signal, outcome, number in COUNTED.findall(line)
+    }
+    expected = {"started": (100, 101), "sent": (100, 101), "dropped": (0, 0), "adopted": (0, 0)}
+    assert counted == {
+        key: number
+        for outcome, numbers in expected.items()
+        for key, number in zip((("traces", outcome), ("logs", outcome)), numbers, strict=True)
+    }
 
 
 def test_without_a_collector_a_process_ends_within_its_deadline() -> None:

@@ -3,32 +3,64 @@
 Beside what the backends have stored it shows whether something was lost on the way.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, Literal
+
+from opentelemetry.metrics import CallbackOptions, Observation, get_meter
 
 from weft.telemetry.instruments import ALL
 
-Records = Mapping[str, Mapping[Any, int]]
-"""Outcome (started, adopted, sent, dropped) to signal (traces, logs) to a number."""
+Signal = Literal["traces", "logs"]
+SIGNALS: tuple[Signal, ...] = ("traces", "logs")
+Records = Mapping[str, Counter[Signal]]
+"""Spans and log records by outcome (started, adopted, sent, dropped) and signal.
+
+`adopted` is what another process has left.
+"""
 
 _own: Final[list[Records]] = []
 
 
-def count(records: Records) -> None:
-    """Let `records`, which go on counting, be this process' own, instead of any before."""
-    _own[:] = [records]
+def records() -> Records:
+    """Return counts that begin with none."""
+    outcomes = ("started", "adopted", "sent", "dropped")
+    return {outcome: Counter(dict.fromkeys(SIGNALS, 0)) for outcome in outcomes}
+
+
+def count(counted: Records) -> None:
+    """Let `counted`, which go on counting, be this process' own, instead of any before."""
+    _own[:] = [counted]
+
+
+def tell(counted: Records) -> None:
+    """Make a metric of `counted`."""
+
+    def observe(_: CallbackOptions) -> list[Observation]:
+        return [
+            Observation(number, {"signal": signal, "outcome": outcome})
+            for outcome, signals in counted.items()
+            for signal, number in signals.items()
+        ]
+
+    get_meter("weft").create_observable_counter(
+        "weft.telemetry.records",
+        [observe],
+        "{record}",
+        "Spans and log records: started, sent, dropped.",
+    )
 
 
 def exposition(service: str) -> str:
     """Return the counts in the Prometheus text format; `service` is an escaped name.
 
-    Nothing where the SDK counts, which tells no numbers.
+    No measurements where the SDK counts, which tells no numbers.
     """
     told = [
         f'weft_accounting_records_total{{service="{service}",signal="{signal}",'
         f'outcome="{outcome}"}} {number}'
-        for records in _own
-        for outcome, signals in records.items()
+        for counted in _own
+        for outcome, signals in counted.items()
         for signal, number in signals.items()
     ]
     measurements = [

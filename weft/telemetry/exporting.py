@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from weft.telemetry.accounting import Records, Signal
 
 REFUSALS = 20
 """After so many refusals by a collector that does answer, the batch is at fault and is dropped."""
@@ -94,16 +96,18 @@ def deliver(collector: Collector, export: Callable[[], bool | None], items: int)
 
 
 class PatientSpanExporter(SpanExporter):
-    """A span exporter that keeps its batch until `collector` has it."""
+    """A span exporter that keeps its batch until `collector` has it, and counts in `counted`."""
 
-    def __init__(self, inner: SpanExporter, collector: Collector) -> None:
+    def __init__(self, inner: SpanExporter, collector: Collector, counted: Records) -> None:
         self._inner = inner
         self._collector = collector
+        self._counted = counted
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver `spans`; FAILURE only if they are refused for good or the process ends."""
         success = SpanExportResult.SUCCESS
         taken = deliver(self._collector, lambda: self._inner.export(spans) is success, len(spans))
+        _count(self._counted, "traces", taken, len(spans))
         return success if taken else SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -112,16 +116,18 @@ class PatientSpanExporter(SpanExporter):
 
 
 class PatientLogExporter(LogRecordExporter):
-    """A log exporter that keeps its batch until `collector` has it."""
+    """A log exporter that keeps its batch until `collector` has it, and counts in `counted`."""
 
-    def __init__(self, inner: LogRecordExporter, collector: Collector) -> None:
+    def __init__(self, inner: LogRecordExporter, collector: Collector, counted: Records) -> None:
         self._inner = inner
         self._collector = collector
+        self._counted = counted
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Deliver `batch`; FAILURE only if it is refused for good or the process ends."""
         success = LogRecordExportResult.SUCCESS
         taken = deliver(self._collector, lambda: self._inner.export(batch) is success, len(batch))
+        _count(self._counted, "logs", taken, len(batch))
         return success if taken else LogRecordExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -131,6 +137,39 @@ class PatientLogExporter(LogRecordExporter):
     def force_flush(self, timeout_millis: int = 10_000) -> bool:
         """Nothing is held here between exports."""
         return self._inner.force_flush(timeout_millis)
+
+
+def _count(counted: Records, signal: Signal, taken: bool | None, items: int) -> None:
+    if taken is not None:
+        counted["sent" if taken else "dropped"][signal] += items
+
+
+class Started(SpanProcessor, LogRecordProcessor):
+    """Counts the sampled spans that end, and the log records."""
+
+    def __init__(self, counted: Records) -> None:
+        self._counted = counted["started"]
+        self._lock = threading.Lock()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Count a span."""
+        if span.context.trace_flags.sampled:
+            with self._lock:
+                self._counted["traces"] += 1
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Count a log record."""
+        del log_record
+        with self._lock:
+            self._counted["logs"] += 1
+
+    def shutdown(self) -> None:
+        """Nothing is held here."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is held here."""
+        del timeout_millis
+        return True
 
 
 def run_with_deadline(actions: Sequence[Callable[[], object]], seconds: float) -> bool:

@@ -23,12 +23,13 @@ from opentelemetry.sdk.trace.sampling import (
     _get_from_env_or_default,
 )
 
-from weft.telemetry import log, record
+from weft.telemetry import accounting, log, record
 from weft.telemetry.console import Console
 from weft.telemetry.exporting import (
     Collector,
     PatientLogExporter,
     PatientSpanExporter,
+    Started,
     run_with_deadline,
 )
 from weft.telemetry.options import TelemetryOptions
@@ -102,13 +103,16 @@ class Telemetry:
 
     def _by_sdk(self, resource: Resource, sampler: EdgeSampler, options: TelemetryOptions) -> None:
         spans, points, records = _exporters()
+        counted = accounting.records()
+        started = Started(counted)
         tracers = TracerProvider(
             sampler=sampler,
             resource=resource,
             id_generator=options.id_generator,
             shutdown_on_exit=False,
         )
-        patient = PatientSpanExporter(options.span_exporter or spans, self._collector)
+        patient = PatientSpanExporter(options.span_exporter or spans, self._collector, counted)
+        tracers.add_span_processor(started)
         tracers.add_span_processor(
             BatchSpanProcessor(
                 patient,
@@ -120,9 +124,10 @@ class Telemetry:
         for processor in options.span_processors:
             tracers.add_span_processor(processor)
         loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        loggers.add_log_record_processor(started)
         loggers.add_log_record_processor(
             BatchLogRecordProcessor(
-                PatientLogExporter(records, self._collector),
+                PatientLogExporter(records, self._collector, counted),
                 max_queue_size=QUEUE,
                 schedule_delay_millis=DELAY_MS,
                 max_export_batch_size=BATCH,
@@ -131,6 +136,8 @@ class Telemetry:
         meters = _meters(points, resource, options)
         _set(tracers, meters, loggers)
         record.use(Silent() if _is_disabled() else SdkEngine())
+        accounting.tell(counted)
+        accounting.count(counted)
         self._endings += [tracers.shutdown, meters.shutdown, loggers.shutdown]
 
     def _fast(

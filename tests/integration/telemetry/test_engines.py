@@ -48,7 +48,7 @@ print(json.dumps({
     "seen": Seen.names + [span.name for span in exporter.get_finished_spans()],
     "metrics": [m.name for r in (metrics.resource_metrics if metrics else [])
                 for s in r.scope_metrics for m in s.metrics
-                if not m.name.startswith(("process.", "cpython."))],
+                if not m.name.startswith(("process.", "cpython.", "weft."))],
 }))
 """
 

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.metrics import CallbackOptions, Observation, get_meter
 from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from weft.telemetry import accounting, log, record
+from weft.telemetry.accounting import Signal
 from weft.telemetry.engine import Ended
 from weft.telemetry.exporting import NOT_NOW, Collector
 from weft.telemetry.fast.delivery import Delivery, Post
 from weft.telemetry.fast.engine import FastEngine
-from weft.telemetry.fast.outbox import Outgoing, Signal
+from weft.telemetry.fast.outbox import Outgoing
 from weft.telemetry.fast.points import WithOurs
 from weft.telemetry.fast.providers import Loggers, Tracers
 from weft.telemetry.fast.signals import Signals
@@ -66,7 +66,7 @@ def assemble(
         {"traces": _post(OTLPSpanExporter()), "logs": _post(OTLPLogExporter())},
         collector,
     )
-    _tell_counts(delivery)
+    accounting.tell(delivery.counted)
     accounting.count(delivery.counted)
     exporter = WithOurs(OTLPMetricExporter(), resource, engine.points)
     return Fast(engine, tracers, loggers, exporter, delivery)
@@ -92,22 +92,6 @@ def _stores(spill: Path | None, name: str) -> dict[Signal, Store]:
             facts = {"error.type": type(error).__name__}
             log.emit("WARNING", "weft.telemetry", "telemetry has no folder to wait in", facts)
     return {signal: InMemory(limit) for signal, limit in LIMITS.items()}
-
-
-def _tell_counts(delivery: Delivery) -> None:
-    def observe(_: CallbackOptions) -> list[Observation]:
-        return [
-            Observation(number, {"signal": signal, "outcome": outcome})
-            for outcome, signals in delivery.counted.items()
-            for signal, number in signals.items()
-        ]
-
-    get_meter("weft").create_observable_counter(
-        "weft.telemetry.records",
-        [observe],
-        "{record}",
-        "Spans and log records: started, sent, dropped.",
-    )
 
 
 class _SdkSpans(SdkEngine):

@@ -3,11 +3,12 @@
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 
+from weft.telemetry import accounting
+from weft.telemetry.accounting import SIGNALS, Signal
 from weft.telemetry.exporting import Collector, deliver
-from weft.telemetry.fast.outbox import SIGNALS, Outgoing, Signal, Slice
+from weft.telemetry.fast.outbox import Outgoing, Slice
 from weft.telemetry.fast.spill import Store
 
 EVERY = 0.2
@@ -44,11 +45,7 @@ class Delivery:
         self._collector = collector
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self.counted: dict[str, Counter[Signal]] = {
-            outcome: Counter(dict.fromkeys(SIGNALS, 0))
-            for outcome in ("started", "adopted", "sent", "dropped")
-        }
-        """Spans and log records by what became of them; `adopted` is what another process left."""
+        self.counted = accounting.records()
         self._threads = [
             threading.Thread(target=self._cut, name="telemetry cut", daemon=True),
             *(

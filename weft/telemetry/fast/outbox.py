@@ -1,14 +1,12 @@
 """Encoded spans and log records on their way out of this process."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
 
+from weft.telemetry.accounting import SIGNALS, Signal
 from weft.telemetry.fast import encode
-
-Signal = Literal["traces", "logs"]
-SIGNALS: tuple[Signal, ...] = ("traces", "logs")
 
 
 class Slice(NamedTuple):

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
-from weft.telemetry.fast.outbox import SIGNALS, Signal, Slice
+from weft.telemetry.accounting import SIGNALS, Signal
+from weft.telemetry.fast.outbox import Slice
 
 LIMITS: dict[Signal, int] = {"traces": 48 * 1024 * 1024, "logs": 16 * 1024 * 1024}
 """Bytes that may wait; beyond, the newest is refused. Spans leave log records their room."""
