@@ -29,12 +29,8 @@ def records() -> Records:
 
 
 def count(counted: Records) -> None:
-    """Let `counted`, which go on counting, be this process' own, instead of any before."""
+    """Let `counted`, which go on counting, be this process' own; make a metric of them, too."""
     _own[:] = [counted]
-
-
-def tell(counted: Records) -> None:
-    """Make a metric of `counted`."""
 
     def observe(_: CallbackOptions) -> list[Observation]:
         return [

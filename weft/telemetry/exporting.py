@@ -72,8 +72,14 @@ class Collector:
         self._say("ERROR", "weft.telemetry", "no room for telemetry, it is dropped", facts)
 
 
-def deliver(collector: Collector, export: Callable[[], bool | None], items: int) -> bool | None:
-    """Call `export` until the collector takes the batch or (False) refuses it for good.
+def deliver(
+    collector: Collector,
+    counted: Records,
+    signal: Signal,
+    items: int,
+    export: Callable[[], bool | None],
+) -> bool | None:
+    """Call `export` until the collector takes the batch or (False) refuses it for good; count it.
 
     `export` gives True when it is taken, None when the collector has no room now, and False when
     it is refused or nobody answers. None if the process ends first.
@@ -87,11 +93,13 @@ def deliver(collector: Collector, export: Callable[[], bool | None], items: int)
             refusals += 1
         if refusals >= REFUSALS:
             collector.refused(items)
+            counted["dropped"][signal] += items
             return False
         if collector.closing.wait(pause * random.uniform(0.5, 1.0)):
             return None
         pause = min(pause * 2, PAUSE_MAX)
     collector.note(away=False)
+    counted["sent"][signal] += items
     return True
 
 
@@ -106,8 +114,13 @@ class PatientSpanExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver `spans`; FAILURE only if they are refused for good or the process ends."""
         success = SpanExportResult.SUCCESS
-        taken = deliver(self._collector, lambda: self._inner.export(spans) is success, len(spans))
-        _count(self._counted, "traces", taken, len(spans))
+        taken = deliver(
+            self._collector,
+            self._counted,
+            "traces",
+            len(spans),
+            lambda: self._inner.export(spans) is success,
+        )
         return success if taken else SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -126,8 +139,13 @@ class PatientLogExporter(LogRecordExporter):
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Deliver `batch`; FAILURE only if it is refused for good or the process ends."""
         success = LogRecordExportResult.SUCCESS
-        taken = deliver(self._collector, lambda: self._inner.export(batch) is success, len(batch))
-        _count(self._counted, "logs", taken, len(batch))
+        taken = deliver(
+            self._collector,
+            self._counted,
+            "logs",
+            len(batch),
+            lambda: self._inner.export(batch) is success,
+        )
         return success if taken else LogRecordExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -137,11 +155,6 @@ class PatientLogExporter(LogRecordExporter):
     def force_flush(self, timeout_millis: int = 10_000) -> bool:
         """Nothing is held here between exports."""
         return self._inner.force_flush(timeout_millis)
-
-
-def _count(counted: Records, signal: Signal, taken: bool | None, items: int) -> None:
-    if taken is not None:
-        counted["sent" if taken else "dropped"][signal] += items
 
 
 class Started(SpanProcessor, LogRecordProcessor):

@@ -136,7 +136,6 @@ class Telemetry:
         meters = _meters(points, resource, options)
         _set(tracers, meters, loggers)
         record.use(Silent() if _is_disabled() else SdkEngine())
-        accounting.tell(counted)
         accounting.count(counted)
         self._endings += [tracers.shutdown, meters.shutdown, loggers.shutdown]
 

@@ -66,7 +66,6 @@ def assemble(
         {"traces": _post(OTLPSpanExporter()), "logs": _post(OTLPLogExporter())},
         collector,
     )
-    accounting.tell(delivery.counted)
     accounting.count(delivery.counted)
     exporter = WithOurs(OTLPMetricExporter(), resource, engine.points)
     return Fast(engine, tracers, loggers, exporter, delivery)

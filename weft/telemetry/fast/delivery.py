@@ -104,8 +104,7 @@ class Delivery:
     def _sent(self, piece: Slice) -> bool:
         """Send `piece` until it is taken or refused for good; False if our time is over first."""
         post = self._posts[piece.signal]
-        taken = deliver(self._collector, lambda: post(piece.body), piece.items)
-        if taken is None:
-            return False
-        self.counted["sent" if taken else "dropped"][piece.signal] += piece.items
-        return True
+        taken = deliver(
+            self._collector, self.counted, piece.signal, piece.items, lambda: post(piece.body)
+        )
+        return taken is not None

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
-from weft.telemetry.accounting import SIGNALS, Signal
+from weft.telemetry.accounting import Signal
 from weft.telemetry.fast.outbox import Slice
 
 LIMITS: dict[Signal, int] = {"traces": 48 * 1024 * 1024, "logs": 16 * 1024 * 1024}
@@ -24,7 +24,6 @@ AT_ONCE = 1024 * 1024
 _KEPT = 8
 """Slices at the end of the queue that need not be read again from their files."""
 
-_NAME = re.compile(rf"\d{{16}}-(\d{{1,9}})\.({'|'.join(SIGNALS)})")
 _SLOTS = 100
 _T = TypeVar("_T")
 
@@ -115,6 +114,7 @@ class Spill:
     def __init__(self, folder: Folder, signal: Signal, limit: int) -> None:
         self._folder = folder
         self._signal = signal
+        self._name = re.compile(rf"\d{{16}}-(\d{{1,9}})\.{signal}")
         self._some = threading.Condition()
         self._files = {path: path.stat().st_size for path in self._in(folder.path)}
         self._read: dict[Path, Slice] = {}
@@ -153,7 +153,7 @@ class Spill:
         self._given = _together(sizes)
         if not self._given:
             return None
-        return Slice.joined([self._read.get(path) or _read(path) for path in self._given])
+        return Slice.joined([self._read.get(path) or self._from(path) for path in self._given])
 
     def done(self) -> None:
         """Remove what `oldest` gave last."""
@@ -177,15 +177,20 @@ class Spill:
                 continue
             with lock:
                 for file in self._in(path):
-                    yield _read(file)
+                    yield self._from(file)
                     file.unlink()
 
     def _in(self, folder: Path) -> list[Path]:
         try:
-            found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+            return sorted(path for path in folder.iterdir() if self._name.fullmatch(path.name))
         except OSError:
             return []
-        return sorted(path for path in found if path.suffix == f".{self._signal}")
+
+    def _from(self, path: Path) -> Slice:
+        match = self._name.fullmatch(path.name)
+        if match is None:
+            raise ValueError(f"{path.name} is no slice")
+        return Slice(self._signal, int(match[1]), path.read_bytes())
 
 
 def _together(waiting: Sequence[tuple[_T, int]]) -> list[_T]:
@@ -223,11 +228,3 @@ def _locked(folder: Path) -> IO[bytes] | None:
         return None
     os.set_inheritable(file.fileno(), False)
     return file
-
-
-def _read(path: Path) -> Slice:
-    match = _NAME.fullmatch(path.name)
-    if match is None:
-        raise ValueError(f"{path.name} is no slice")
-    signal: Signal = "traces" if match[2] == "traces" else "logs"
-    return Slice(signal, int(match[1]), path.read_bytes())
