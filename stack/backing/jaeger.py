@@ -27,6 +27,7 @@ def program(system: System, found: Found) -> Program:
             "WEFT_JAEGER_DATA": str(system.home.data("jaeger")),
             "WEFT_PROMETHEUS_URL": ports.url("prometheus"),
             "GOMEMLIMIT": "1GiB",
+            "GOGC": "400",
         },
         probe=http_ok(f"{ports.url('jaeger-health')}/status"),
         stop_seconds=20,
