@@ -16,7 +16,8 @@ class Program:
     """How a process is started, asked whether it is ready, and stopped.
 
     `id` is unique and names its log file; `stop_seconds` is how long it may take to end before it
-    is killed. `port` is 0 where it has none.
+    is killed. `port` is 0 where it has none. `nice` is nice(1)'s adjustment: how far it stands back
+    where cores are short.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Program:
     user: str | None = None
     stop_signal: Literal["TERM", "INT"] = "TERM"
     stop_seconds: int = 10
+    nice: int = 0
 
     def why_not_ready(self) -> str | None:
         """Ask it: None if it is ready, else what is in the way."""

@@ -218,8 +218,9 @@ def _process(info: Mapping[str, Any], starts: Mapping[str, int]) -> Process:
 
 
 def _section(home: Home, program: Program) -> str:
+    back = ("nice", "-n", program.nice) if program.nice else ()
     lines = {
-        "command": _escaped(" ".join(shlex.quote(str(word)) for word in program.command)),
+        "command": _escaped(" ".join(shlex.quote(str(word)) for word in (*back, *program.command))),
         "environment": ",".join(
             f"{name}={_quoted(name, value)}" for name, value in sorted(program.environment.items())
         ),

@@ -7,6 +7,9 @@ from stack.probe import http_ok
 from stack.program import Program
 from stack.system import System
 
+NICE = 10
+"""Orders do not wait for its store's merging; what is not stored waits in the collector's file."""
+
 
 def program(system: System, found: Found) -> Program:
     ports = system.ports
@@ -31,6 +34,7 @@ def program(system: System, found: Found) -> Program:
         },
         probe=http_ok(f"{ports.url('jaeger-health')}/status"),
         stop_seconds=20,
+        nice=NICE,
     )
 
 

@@ -212,6 +212,13 @@ def test_every_argument_is_the_same(programs: dict[str, Program]) -> None:
         assert expected == {_same_way(part) for part in contained}, name
 
 
+def test_who_stands_back_where_cores_are_short_does_so_in_containers(
+    programs: dict[str, Program],
+) -> None:
+    standing_back = {name for name, container in CONTAINERS.items() if "cpu_shares" in container}
+    assert standing_back == {name for name, one in programs.items() if one.nice} == {"jaeger"}
+
+
 def test_addresses_between_containers_lead_to_who_listens_there() -> None:
     ports = ContainerPorts()
     listening = {ports.address(part) for part in ports.all()}

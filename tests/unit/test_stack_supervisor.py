@@ -58,6 +58,12 @@ def test_environment_and_command_survive_supervisords_own_syntax(
     assert process.command == "/bin/echo 'a b' 50% 'it'\"'\"'s'"
 
 
+def test_who_stands_back_is_started_by_nice(home: Home, tmp_path: Path) -> None:
+    Supervisor(home).configure([_program(tmp_path, nice=10)])
+    [group] = _read(home).process_group_configs
+    assert group.process_configs[0].command.startswith("nice -n 10 /bin/echo ")
+
+
 def test_a_program_is_started_again_practically_without_end(home: Home, tmp_path: Path) -> None:
     Supervisor(home).configure([_program(tmp_path)])
     [group] = _read(home).process_group_configs
