@@ -10,7 +10,7 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
-from weft.errors import Unavailable
+from weft.errors import Gone, Unavailable
 from weft.settings import Secret, ServiceSettings, SettingsError
 from weft.telemetry import record
 
@@ -90,13 +90,15 @@ class Artifacts:
         """Yield the bytes of `part` of an object, at most PIECE at once.
 
         Each piece is a request of its own: nothing is held open for a reader who takes his time.
-        Raises Unavailable, also where there is no such object or it is shorter.
+        Raises Gone where there is no such object, and Unavailable, also where it is shorter.
         """
         for start in range(part.start, part.stop, PIECE):
             end = min(start + PIECE, part.stop)
             with record.internal("read artifact"):
                 try:
                     piece = await obstore.get_range_async(self._open(), name, start=start, end=end)
+                except FileNotFoundError:
+                    raise Gone("It is no longer kept.") from None
                 except (BaseError, OSError) as error:
                     raise _away(error) from None
             if len(piece) != end - start:

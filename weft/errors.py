@@ -14,6 +14,10 @@ class Unavailable(WeftError):
         self.why = why
 
 
+class Gone(WeftError):
+    """What was there is there no more: to ask again does not help. Its text is for who asked."""
+
+
 class VersionConflict(WeftError):
     """Somebody else appended to the stream first."""
 

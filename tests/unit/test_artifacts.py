@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from weft.artifacts import Artifacts
-from weft.errors import Unavailable
+from weft.errors import Gone, Unavailable
 from weft.settings import Secret, SettingsError
 
 
@@ -27,7 +27,7 @@ async def test_what_was_put_is_got_until_it_is_deleted(tmp_path: Path) -> None:
     await artifacts.clear("a")
     await artifacts.clear("a")
     assert [one.name for one in (tmp_path / "made when needed").iterdir()] == ["ab"]
-    with pytest.raises(Unavailable):
+    with pytest.raises(Gone):
         await read(artifacts, "a/1.csv", range(1))
 
 

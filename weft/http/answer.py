@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from aiohttp.web import HTTPException, Response, StreamResponse
 
-from weft.errors import Unavailable, VersionConflict
+from weft.errors import Gone, Unavailable, VersionConflict
 from weft.http.problem import PROBLEM_TYPE, Problem, busy
 from weft.http.reply import JSON_TYPE, Reply
 from weft.http.stream import Stream, Streamed
@@ -51,6 +51,8 @@ def problem_of(error: Exception) -> Problem | None:
         return error
     if isinstance(error, Unavailable):
         return busy(f"{error.dependency} does not answer at the moment.")
+    if isinstance(error, Gone):
+        return Problem(410, detail=str(error))
     if isinstance(error, VersionConflict):
         return busy("Somebody else changed the same thing at the same time.")
     if isinstance(error, HTTPException):

@@ -137,7 +137,7 @@ async def test_one_user_has_a_few_downloads_at_once_and_another_is_not_held_up(
     await until(free)
 
 
-async def test_an_artifact_that_is_gone_is_a_503_and_nothing_is_said_of_where_it_was(
+async def test_an_artifact_that_is_gone_is_a_410_and_nothing_is_said_of_where_it_was(
     shop: Shop, gateway: Running
 ) -> None:
     user = shop.user(gateway)
@@ -146,5 +146,5 @@ async def test_an_artifact_that_is_gone_is_a_503_and_nothing_is_said_of_where_it
     for file in (shop.artifacts / report_id).iterdir():
         file.unlink()
     status, body, _ = await user.call("GET", f"/v1/reports/{report_id}/download")
-    assert status == 503
+    assert status == 410
     assert str(shop.folder).encode() not in body

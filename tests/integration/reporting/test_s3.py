@@ -13,7 +13,7 @@ from tests.integration.reporting.s3 import BUCKET, REGION, S3
 from tests.integration.shop.kit import Running, until
 from tests.integration.sink import telemetry_sink
 from weft.artifacts import Artifacts
-from weft.errors import Unavailable
+from weft.errors import Gone, Unavailable
 from weft.settings import Secret
 
 URL = f"s3://{BUCKET}/made/by-weft"
@@ -83,6 +83,8 @@ async def test_a_file_in_many_parts_comes_back_as_it_was(s3: S3) -> None:
     await artifacts.clear("a")
     await artifacts.clear("a")
     assert await s3.stored("made/by-weft/a/1.csv") is None
+    with pytest.raises(Gone):
+        await anext(artifacts.read("a/1.csv", range(1)))
 
 
 async def test_wrong_keys_are_told_as_such_and_without_their_names(s3: S3) -> None:
