@@ -72,11 +72,15 @@ class Catalogue:
             return None
         if answer.status != OK:
             raise Unavailable("inventory", f"it answered {answer.status}")
-        product = answer.json(_Product)
-        units, _, cents = product.price.amount.partition(".")
+        try:
+            product = answer.json(_Product)
+            units, _, cents = product.price.amount.partition(".")
+            price_minor = int(units) * 100 + int(cents)
+        except (msgspec.DecodeError, ValueError):
+            raise Unavailable("inventory", "its answer is no product") from None
         return Product(
             sku=product.sku,
             name=product.name,
-            price_minor=int(units) * 100 + int(cents),
+            price_minor=price_minor,
             currency=product.price.currency,
         )

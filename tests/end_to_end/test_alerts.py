@@ -16,7 +16,7 @@ import pytest
 from stack.system import System as Stack
 from tests.end_to_end.outside import Running
 from tests.integration.notifier.mail import PostBox, smtp_server
-from tests.integration.shop.kit import free_port
+from tests.ports import free_port
 
 SECONDS = 60.0
 CHANNEL = """

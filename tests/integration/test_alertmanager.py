@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from stack import parts
-from tests.integration.shop.kit import free_port, until
+from tests.integration.shop.kit import until
+from tests.ports import free_port
 from weft.alertmanager import HookBody
 from weft.http import HttpServer, Reply, Request, Routes
 

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -13,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests.integration.shop.kit import until
+from tests.ports import free_port
 from weft.cache import Cache
 from weft.settings import Secret
 
@@ -235,8 +235,7 @@ class Server:
     """A Valkey or Redis of one's own."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self._port = listening.getsockname()[1]
+        self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self._process: asyncio.subprocess.Process | None = None
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from stack.credentials import Credentials
 from stack.home import ROOT, Home
 from stack.ports import Ports
 from stack.system import System
+from tests.ports import free_port
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -115,7 +115,7 @@ def test_prometheus_config_holds_with_the_targets_beside_it(
 def test_a_service_takes_its_containers_settings_and_ends_when_told(
     containers: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    port = _free_port()
+    port = free_port()
     here = {"WEFT_BIND": "127.0.0.1", "WEFT_PORT": str(port), "PYTHONPATH": str(ROOT)}
     with (tmp_path / "log").open("w+") as log:
         process = subprocess.Popen(
@@ -150,9 +150,3 @@ def _wait_for_life(process: subprocess.Popen[bytes], port: int) -> None:
             return
         finally:
             connection.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.ports import free_url
 from weft.errors import Unavailable
 from weft.http import BreakerPolicy, HttpClient, HttpServer, Reply, Request, Routes
 
@@ -67,14 +67,6 @@ async def calling(*urls: str, **options: Any) -> AsyncIterator[HttpClient]:
         yield client
     finally:
         await client.stop()
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_a_request_arrives_as_it_was_made(peers: Callable[..., Any]) -> None:
@@ -158,7 +150,7 @@ async def test_a_peer_that_asks_for_patience_beyond_the_deadline_is_not_asked_ag
 
 
 async def test_nobody_there_is_unavailable() -> None:
-    async with calling(f"http://127.0.0.1:{free_port()}") as client:
+    async with calling(free_url()) as client:
         with pytest.raises(Unavailable, match="peer is not available: no connection"):
             await client.request("POST", "/")
 
@@ -167,7 +159,7 @@ async def test_a_post_goes_to_another_address_when_one_cannot_be_reached(
     peers: Callable[..., Any],
 ) -> None:
     peer = await peers()
-    async with calling(f"http://127.0.0.1:{free_port()}", peer.url) as client:
+    async with calling(free_url(), peer.url) as client:
         for _ in range(4):
             assert (await client.request("POST", "/")).status == 200
 
@@ -175,7 +167,7 @@ async def test_a_post_goes_to_another_address_when_one_cannot_be_reached(
 async def test_an_address_that_refuses_costs_no_retry(peers: Callable[..., Any]) -> None:
     peer = await peers()
     policy = BreakerPolicy(minimum=10_000)
-    dead = f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
+    dead = free_url(), free_url()
     async with calling(*dead, peer.url, breaker=policy, retries=0) as client:
         asked = [client.request("POST", "/") for _ in range(100)]
         assert {answer.status for answer in await asyncio.gather(*asked)} == {200}
@@ -337,9 +329,9 @@ async def test_a_caller_who_stops_waiting_spoils_no_circuit(peers: Callable[...,
 
 async def test_a_check_says_whether_anybody_answers(peers: Callable[..., Any]) -> None:
     peer = await peers()
-    async with calling(f"http://127.0.0.1:{free_port()}", peer.url) as client:
+    async with calling(free_url(), peer.url) as client:
         await client.check()
-    async with calling(f"http://127.0.0.1:{free_port()}") as client:
+    async with calling(free_url()) as client:
         with pytest.raises(Unavailable):
             await client.check()
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+
+from tests.ports import free_port
 
 PROGRAM = '''
 import asyncio
@@ -95,8 +96,7 @@ class Probe:
 
 @contextmanager
 def probe(folder: Path, **settings: str) -> Iterator[Probe]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     env = {
         **os.environ,
         "WEFT_PORT": str(port),

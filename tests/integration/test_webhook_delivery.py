@@ -3,7 +3,6 @@
 # ruff: noqa: PT012 - what must raise is the end of a transaction's block
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.backing import database
+from tests.ports import free_url
 from weft.http import HttpServer, Reply, Request, Routes
 from weft.postgres import Database
 from weft.settings import Secret
@@ -207,8 +207,7 @@ async def test_a_server_that_is_away_or_never_answers_is_a_failed_attempt(
 async def test_attempts_go_to_the_instances_of_a_service_in_turn(
     db: Database, receiver: Receiver
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/hook"
+    nobody = f"{free_url()}/hook"
     target = Target(nobody, [SECRET], QUICK, others=[receiver.url])
     webhooks = Webhooks(db, {"far": target})
     await webhooks.start()

@@ -1,5 +1,4 @@
 import asyncio
-import socket
 import time
 
 import aiohttp
@@ -8,16 +7,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from stack.backends.http import BackendAway, BackendRefused, HttpBackend
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+from tests.ports import free_url
 
 
 async def test_a_backend_that_is_not_there_is_named_with_its_address() -> None:
-    url = f"http://127.0.0.1:{closed_port()}"
+    url = free_url()
     async with aiohttp.ClientSession() as session:
         with pytest.raises(BackendAway) as caught:
             await HttpBackend("loki", url, session).call("GET", "/ready")

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from tests.integration.sink import telemetry_sink
+from tests.ports import free_port
 from weft.http import (
     Authenticator,
     HttpServer,
@@ -41,11 +41,6 @@ KEYS = [
 ]
 START_SECONDS = 120.0
 """A process may start on a machine that has much else to do."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60.0) -> None:

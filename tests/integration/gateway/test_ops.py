@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.integration.gateway.kit import Gateway, free_port
+from tests.integration.gateway.kit import Gateway
+from tests.ports import free_url
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PAGE = f"/ops/traces/{TRACE}"
@@ -22,7 +23,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 async def alone(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     """A gateway whose backends are away."""
     folder: Path = tmp_path_factory.mktemp("alone")
-    nowhere = f"http://127.0.0.1:{free_port()}"
+    nowhere = free_url()
     settings = {"WEFT_JAEGER_URL": nowhere, "WEFT_LOKI_URL": nowhere}
     async with Gateway.running(folder, **settings) as running:
         yield running

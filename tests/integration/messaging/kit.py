@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, ClassVar
@@ -19,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pamqp.base import Frame
 from pamqp.commands import Basic
 
+from tests.ports import free_port
 from weft.messaging import Command, Event, Incoming, Outgoing, outgoing
 from weft.telemetry import record
 
@@ -188,8 +188,7 @@ class Wire:
 
     def __init__(self, url: str) -> None:
         self._parts = urlsplit(url)
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self._port = server.getsockname()[1]
+        self._port = free_port()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._clients: set[asyncio.StreamWriter] = set()

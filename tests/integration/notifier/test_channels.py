@@ -13,7 +13,8 @@ import pytest
 from services.notifier.channels import channels
 from tests.integration.notifier.conftest import Begin, Notifier, alert, hook
 from tests.integration.notifier.mail import PostBox, smtp_server
-from tests.integration.shop.kit import WEBHOOK_SECRET, free_port, until
+from tests.integration.shop.kit import WEBHOOK_SECRET, until
+from tests.ports import free_port
 from weft.http import HttpServer, Reply, Request, Routes
 from weft.settings import Secret
 from weft.webhooks import verify

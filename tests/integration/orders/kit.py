@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import aiohttp
 import msgspec
 
 from services.orders import messages
+from tests.ports import free_port, free_url
 from weft.http import HttpServer, Problem, Request, Routes, TokenSigner, new_private_key
 from weft.messaging import (
     Broker,
@@ -50,11 +50,6 @@ ANSWERS: dict[str, type[Event]] = {
 ALL = ("orders:read", "orders:write")
 START_SECONDS = 120.0
 """A process may start on a machine that has much else to do."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 async def until(condition: Callable[[], Awaitable[Any]], *, seconds: float = 60.0) -> Any:
@@ -149,7 +144,7 @@ class Orders:
             "WEFT_DATABASE_URL": database_url,
             "WEFT_BROKER_URL": broker_url,
             "WEFT_JWKS": str(jwks),
-            "WEFT_INVENTORY_URL": f"http://127.0.0.1:{free_port()}",
+            "WEFT_INVENTORY_URL": free_url(),
             "WEFT_ORDER_DEADLINE": "10m",  # no order ends because the machine is slow
             "WEFT_CONSOLE": "json",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector,

@@ -149,11 +149,20 @@ async def test_a_key_in_progress_is_a_409_that_says_when_to_come_again(orders: O
     assert (status, "Idempotent-Replayed" in headers) == (202, False)
 
 
+async def test_what_is_no_product_is_as_good_as_no_answer(stopped_orders: Orders) -> None:
+    orders = stopped_orders
+    async with orders.inventory({"SKU-0001": "much"}):
+        await orders.start()
+        status, answer, _ = await orders.post(GOOD)
+    assert status == 503, answer
+
+
 async def test_an_answer_of_the_500s_is_not_stored(stopped_orders: Orders) -> None:
     orders = stopped_orders
     await orders.start()
-    status, _, headers = await orders.post(GOOD, key="away")
-    assert (status, int(headers["Retry-After"]) >= 1) == (503, True)
+    status, answer, headers = await orders.post(GOOD, key="away")
+    assert status == 503, answer
+    assert int(headers["Retry-After"]) >= 1
     async with orders.inventory({"SKU-0001": "6.25"}):
 
         async def answer() -> tuple[int, Any, Any] | None:

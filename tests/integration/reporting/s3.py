@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import boto3
 
-from tests.integration.shop.kit import free_port, until
+from tests.integration.shop.kit import until
+from tests.ports import free_url
 
 BUCKET = "reports"
 REGION = "eu-central-1"
@@ -29,7 +30,7 @@ class S3:
     """The server, with one bucket, and one key that may do with its objects what reports do."""
 
     def __init__(self, log: Path) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.url = free_url()
         self.key, self.secret = "", ""
         self._log = log
         self._process: asyncio.subprocess.Process | None = None

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
+from tests.ports import free_port
 from weft.http import TokenSigner, new_private_key
 from weft.messaging import (
     Broker,
@@ -43,11 +43,6 @@ async def until(probe: Callable[[], Awaitable[T | None]], seconds: float = DEADL
             if found is not None and found is not False:
                 return found
             await asyncio.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 class Keys:

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from tests.integration.messaging.kit import Rabbit, until
 from tests.integration.upgrade import after, before
+from tests.ports import free_port
 from weft.messaging import Broker, Command, Outgoing, Publisher, ServiceTopology, outgoing
 from weft.postgres import Database
 
@@ -64,8 +64,7 @@ def start(tmp_path: Path, database_url: str, broker_url: str) -> Iterator[Start]
     running: list[Version] = []
 
     def one(name: str) -> Version:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         log = tmp_path / f"{name}.log"
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("WEFT_")},
