@@ -49,8 +49,9 @@ class Done(msgspec.Struct):
 class DeadLetters:
     """The dead letters of one broker.
 
-    Each method looks at the `limit` oldest letters of a queue at most, and at none that came after
-    it began.
+    Each method looks at the first `limit` letters of a queue at most, and at none that came after
+    it began. They are in the order in which they died, until a look leaves some out: what it saw
+    and left is then behind the others.
     """
 
     def __init__(self, connection: AbstractConnection) -> None:
@@ -59,7 +60,7 @@ class DeadLetters:
     async def read(
         self, queue: str, limit: int
     ) -> AsyncIterator[tuple[Letter, AbstractIncomingMessage]]:
-        """Give the dead letters of `queue`, oldest first, with their messages; or Unavailable."""
+        """Give the dead letters of `queue`, in order, with their messages; or Unavailable."""
         async with self._channel() as channel:
             async for found in _letters(channel, queue, limit):
                 yield found
@@ -140,13 +141,18 @@ async def _letters(
 ) -> AsyncIterator[tuple[Letter, AbstractIncomingMessage]]:
     source = await channel.get_queue(f"{queue}.dead", ensure=False)
     left = limit
-    while left > 0:
-        message = await talk(source.get(fail=False))
-        if message is None:
-            return
+    while left > 0 and (message := await talk(source.get(fail=False))) is not None:
         # What dies anew meanwhile, perhaps since it was replayed, is for another time.
         left = min(left - 1, message.message_count or 0)
         yield letter(message, queue), message
+    # The end of the channel would give it back too, but later, and in another order.
+    await talk(_give_back(channel))
+
+
+async def _give_back(channel: AbstractChannel) -> None:
+    """Return all that was got and not acknowledged."""
+    broker = await channel.get_underlay_channel()
+    await broker.basic_nack(0, multiple=True)
 
 
 async def _send(

@@ -106,6 +106,16 @@ async def test_a_letter_that_is_looked_at_more_often_than_any_delivery_limit_is_
         assert [one.id for one in await read(letters)] == [identity]
 
 
+async def test_letters_are_there_in_their_order_for_whoever_looks_next(
+    connect: Connect, letters: DeadLetters
+) -> None:
+    identities = await bury(await connect(), 12)
+    for _ in range(4):
+        assert [one.id for one in await read(letters)] == identities
+    await letters.drop(QUEUE, lambda one: one.id == identities[5], limit=1000)
+    assert [one.id for one in await read(letters)] == identities[:5] + identities[6:]
+
+
 async def test_a_replayed_letter_is_a_first_attempt_with_its_identity_and_its_trace(
     connect: Connect,
     letters: DeadLetters,
