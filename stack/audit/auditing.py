@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stack.audit import collector, counts, sample
 from stack.audit.verdict import Account, differences
 from stack.backends.connect import Backends
+from stack.backends.http import BackendSlow
 
 _PAUSE = 2.0
 
@@ -22,17 +23,22 @@ async def audit(
     """Compare what was told between `since` (epoch seconds) and now with what is stored.
 
     The sample is `trace_ids`, else so many traces drawn from the gateway's log lines. What is
-    missing has `patience` seconds to arrive.
+    missing has `patience` seconds to arrive, a backend as long to answer in time.
     """
     until = time.time()
     end = time.monotonic() + patience
     chosen = trace_ids
     while True:
-        if chosen is None or (not chosen and trace_ids is None):
-            chosen = await sample.choose(backends, since, until, size)
-        account = await _read(backends, since, until, chosen)
-        if not differences(account) or time.monotonic() > end:
-            return account
+        late = time.monotonic() > end
+        try:
+            if chosen is None or (not chosen and trace_ids is None):
+                chosen = await sample.choose(backends, since, until, size)
+            account = await _read(backends, since, until, chosen)
+            if late or not differences(account):
+                return account
+        except BackendSlow:
+            if late:
+                raise
         await asyncio.sleep(_PAUSE)
 
 

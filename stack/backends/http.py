@@ -26,6 +26,10 @@ class BackendAway(BackendError):
         self.name = name
 
 
+class BackendSlow(BackendAway):
+    """The backend did not answer within the deadline."""
+
+
 class BackendRefused(BackendError):
     """The backend answered with an error status, or with something unreadable."""
 
@@ -77,7 +81,10 @@ class HttpBackend:
         headers: Mapping[str, str] | None = None,
         json: object = None,
     ) -> Answer:
-        """Make one call, without retries, and read the whole answer; BackendAway if none came."""
+        """Make one call, without retries, and read the whole answer.
+
+        Raises BackendAway if none came, BackendSlow if not in time.
+        """
         timeout = aiohttp.ClientTimeout(total=self._deadline, sock_connect=CONNECT_DEADLINE)
         try:
             async with self._session.request(
@@ -94,7 +101,7 @@ class HttpBackend:
         except aiohttp.ConnectionTimeoutError:
             raise BackendAway(self.name, self.url, "no connection") from None
         except TimeoutError:
-            raise BackendAway(self.name, self.url, f"no answer in {self._deadline:g} s") from None
+            raise BackendSlow(self.name, self.url, f"no answer in {self._deadline:g} s") from None
         except aiohttp.ClientConnectorError as error:
             raise BackendAway(self.name, self.url, _why(error)) from None
         except aiohttp.ClientError as error:

@@ -1,14 +1,28 @@
 """An audit names what is missing, and nothing where all is stored."""
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from stack.audit.auditing import audit
 from stack.audit.collector import Flow
 from stack.audit.counts import Measurements, Records, first, grown, series
 from stack.audit.sample import Looked, compare
 from stack.audit.verdict import Account, differences
+from stack.backends.connect import Backends
+from stack.backends.http import BackendAway, BackendSlow
+from stack.backends.jaeger import Jaeger
+from stack.backends.loki import Loki
+from stack.backends.prometheus import Prometheus
+from stack.system import System
+from tests.ports import free_url
 from weft.backends.loki import LogLine
 from weft.backends.trace import Span, Trace
 from weft.telemetry.instruments import consumer_messages, http_server_duration
@@ -146,3 +160,36 @@ def test_a_counter_that_begins_within_the_time_has_grown_by_its_first_sample() -
 def test_instruments_are_asked_for_by_the_names_that_prometheus_gives_them() -> None:
     assert series(http_server_duration) == "http_server_request_duration_seconds_count"
     assert series(consumer_messages) == "weft_consumer_messages_total"
+
+
+NO_LINES = json.dumps({"data": {"resultType": "streams", "result": []}})
+
+
+@pytest.mark.parametrize("patience", [0.0, 60.0])
+async def test_a_slow_backend_is_asked_again_one_that_is_away_is_told_at_once(
+    tmp_path: Path, patience: float
+) -> None:
+    asked = 0
+
+    async def slow_at_first(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await asyncio.sleep(60)
+        return web.Response(text=NO_LINES)
+
+    app = web.Application()
+    app.router.add_get("/loki/api/v1/query_range", slow_at_first)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        backends = Backends(
+            System.load({"WEFT_HOME": str(tmp_path)}),
+            session,
+            Jaeger("jaeger", free_url(), session),
+            Loki("loki", str(server.make_url("")), session, deadline=1.0),
+            Prometheus("prometheus", free_url(), session),
+        )
+        with pytest.raises(BackendAway) as caught:
+            await audit(backends, since=0.0, patience=patience)
+    assert (type(caught.value), caught.value.name) == (
+        (BackendAway, "prometheus") if patience else (BackendSlow, "loki")
+    )
