@@ -10,11 +10,14 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.backing import database, virtual_host
 from tests.running import System
@@ -45,14 +48,45 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[RUN].end()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Give a file to one worker, and all files with tests that are `alone` to the same one.
+
+    Two of them at a time would wait for each other.
+    """
+    return _ByFile(config, log)
+
+
+class _ByFile(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "alone" if _has_alone(self.config.rootpath / file) else file
+
+
+@cache
+def _has_alone(file: Path) -> bool:
+    return "pytest.mark.alone" in file.read_text()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files whose tests may take longest, so that no worker ends long after all."""
+    """Begin with the tests that are `alone`, beside them those that need no system.
+
+    Of each kind come first the files whose tests may take longest, so that no worker ends long
+    after all.
+    """
     longest: dict[Path, float] = {}
     for item in items:
         mark = item.get_closest_marker("timeout")
         seconds = mark.args[0] if mark else 0.0
         longest[item.path] = max(longest.get(item.path, 0.0), seconds)
-    items.sort(key=lambda item: -longest[item.path])
+    shares = {item.path for item in items if _shares(item)}
+    items.sort(
+        key=lambda item: (not _has_alone(item.path), item.path in shares, -longest[item.path])
+    )
+
+
+def _shares(item: pytest.Item) -> bool:
+    return not {"system", "parts"}.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,6 +119,13 @@ def _ends(item: pytest.Item) -> Iterator[None]:
 def shared(request: pytest.FixtureRequest) -> Run:
     """What the workers of this run share."""
     return request.config.stash[RUN]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begun(request: pytest.FixtureRequest) -> None:
+    """Where any test uses the system, start it first: that installs what other tests need, too."""
+    if any(map(_shares, request.session.items)):
+        request.getfixturevalue("parts")
 
 
 @pytest.fixture(scope="session")

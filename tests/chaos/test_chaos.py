@@ -13,6 +13,8 @@ from tests.chaos.schedule import SHORT
 from tests.running import own_system
 from tests.shared import Run
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(autouse=True)
 def turn(shared: Run) -> Iterator[None]:
