@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.ports import free_port
 from weft.errors import Unavailable
 from weft.postgres import pool_metrics
 from weft.postgres.database import Database
@@ -120,7 +121,7 @@ async def test_a_failing_migration_leaves_nothing_of_itself(
 
 
 async def test_start_waits_for_a_server_that_comes_later(database_url: str) -> None:
-    port = 0
+    port = free_port()
     target = Database(database_url).address
     writers: list[asyncio.StreamWriter] = []
 
@@ -135,16 +136,12 @@ async def test_start_waits_for_a_server_that_comes_later(database_url: str) -> N
 
         await asyncio.gather(copy(reader, there_writer), copy(there_reader, writer))
 
-    placeholder = await asyncio.start_server(forward, "127.0.0.1", 0)
-    port = placeholder.sockets[0].getsockname()[1]
-    placeholder.close()
-    await placeholder.wait_closed()
     database = Database(database_url.replace(f":{target.port}/", f":{port}/"))
     starting = asyncio.create_task(database.start())
     done, _ = await asyncio.wait([starting], timeout=0.4)
     assert not done
     server = await asyncio.start_server(forward, "127.0.0.1", port)
-    await asyncio.wait_for(starting, 10)
+    await asyncio.wait_for(starting, 60)
     await database.check()
     await database.stop()
     server.close()
@@ -247,12 +244,12 @@ async def test_a_statement_over_its_deadline_is_unavailable(database_url: str) -
     begun = time.monotonic()
     with pytest.raises(Unavailable, match="statement timeout"):
         await database.execute("SELECT pg_sleep(10)")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 9
     await database.stop()
 
 
 async def test_a_wait_for_a_connection_over_its_deadline_is_unavailable(database_url: str) -> None:
-    database = Database(database_url, pool_size=1, acquire_timeout=0.3)
+    database = Database(database_url, pool_size=1, acquire_timeout=1.5)
     await database.start()
     async with database.transaction():
         with pytest.raises(Unavailable):

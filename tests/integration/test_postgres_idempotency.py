@@ -11,6 +11,9 @@ from weft.postgres.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswe
 from weft.postgres.maintenance import Maintenance
 from weft.postgres.transaction import Transaction
 
+UNTIL_ENDED = 4.0
+"""Less than the server lets a transaction wait for its client."""
+
 
 def request(body: bytes = b"{}", **other: str) -> KeyedRequest:
     scope = {"subject": "ann", "method": "POST", "path": "/v1/orders", "key": "k-1"} | other
@@ -80,7 +83,7 @@ async def test_a_key_in_progress_is_refused_at_once(keys: IdempotencyKeys) -> No
     first = asyncio.create_task(keys.answer(request(), slow))
     await inside.wait()
     with pytest.raises(KeyInProgress):
-        await asyncio.wait_for(keys.answer(request(), work), 1)
+        await asyncio.wait_for(keys.answer(request(), work), UNTIL_ENDED)
     go_on.set()
     assert not (await first).replayed
     assert (await keys.answer(request(), work)).replayed

@@ -77,7 +77,7 @@ class Probe:
             return response.status, json.loads(text) if text.startswith("{") else text
 
     async def until(self, path: str, status: int) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     answer = await self.get(path)
@@ -89,7 +89,7 @@ class Probe:
 
     def end(self) -> tuple[int, list[dict[str, Any]]]:
         """Wait for the end; return the exit code and the log records."""
-        _, err = self.process.communicate(timeout=30)
+        _, err = self.process.communicate(timeout=60)
         records = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
         return self.process.returncode, records
 
@@ -101,7 +101,6 @@ def probe(folder: Path, **settings: str) -> Iterator[Probe]:
         **os.environ,
         "WEFT_PORT": str(port),
         "WEFT_GATE": str(folder / "gate"),
-        "WEFT_DRAIN_TIMEOUT": "2s",
         "OTEL_SDK_DISABLED": "true",
         **settings,
     }
@@ -149,7 +148,7 @@ async def test_sigterm_finishes_what_is_in_hand_and_exits_0(tmp_path: Path) -> N
 
 async def test_a_component_that_does_not_drain_is_cut_off_at_the_deadline(tmp_path: Path) -> None:
     (tmp_path / "gate").touch()
-    with probe(tmp_path, WEFT_STUBBORN="true") as service:
+    with probe(tmp_path, WEFT_STUBBORN="true", WEFT_DRAIN_TIMEOUT="2s") as service:
         await service.until("/readyz", 200)
         service.process.send_signal(signal.SIGTERM)
         code, records = await asyncio.to_thread(service.end)
@@ -184,6 +183,6 @@ async def test_a_wrong_setting_is_one_line_and_exit_code_2(
     tmp_path: Path, variable: str, text: str, line: str
 ) -> None:
     with probe(tmp_path, **{variable: text}) as service:
-        _, err = await asyncio.to_thread(service.process.communicate, timeout=30)
+        _, err = await asyncio.to_thread(service.process.communicate, timeout=60)
         assert service.process.returncode == 2
         assert err == line + "\n"

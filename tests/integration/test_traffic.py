@@ -188,7 +188,7 @@ async def test_a_probe_that_is_refused_or_does_not_end_has_failed_and_the_next_i
 ) -> None:
     gateway.refuses = 1
     gateway.slow = 1
-    async with running(Prober(OrderProbe(buyer, within=0.4), pace=0.02).run()):
+    async with running(Prober(OrderProbe(buyer, within=2.0), pace=0.02).run()):
         await count_of(probed, "order failed", 2)
         await count_of(probed, "order ok", 1)
     assert probed["order failed"] == 2

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -149,7 +150,7 @@ async def test_a_service_that_is_away_is_a_503_with_retry_after_until_it_is_back
     async def back() -> bool:
         return (await gateway.ask("GET", "/v1/products"))[0] == 202
 
-    await until(back, seconds=15)
+    await until(back)
 
 
 async def test_the_keys_that_tokens_are_checked_with_are_public(gateway: Gateway) -> None:
@@ -175,16 +176,19 @@ async def test_health_and_readiness_need_no_credentials(gateway: Gateway) -> Non
 async def test_a_caller_who_asks_too_often_is_told_when_to_come_again(
     tmp_path: Path, redis_url: str
 ) -> None:
-    limits = {"WEFT_RATE_LIMIT": "5", "WEFT_RATE_BURST": "10", "WEFT_REDIS_URL": redis_url}
+    limits = {"WEFT_RATE_LIMIT": "1", "WEFT_RATE_BURST": "10", "WEFT_REDIS_URL": redis_url}
     async with Gateway.running(tmp_path, processes=2, **limits) as gateway:
         subject = tmp_path.name
         asked = [
             gateway.ask("GET", "/v1/orders", headers=gateway.bearer(subject)) for _ in range(40)
         ]
+        began = time.monotonic()
         answers = await asyncio.gather(*asked)
+        took = time.monotonic() - began
         passed = [status for status, _, _ in answers if status == 202]
         refused = [answer for answer in answers if answer[0] == 429]
-        assert 10 <= len(passed) <= 30
+        # The bucket of both, and one of each that had no answer of Redis in time.
+        assert 10 <= len(passed) <= 3 * (10 + took)
         assert len(passed) + len(refused) == 40
         for _, problem, headers in refused:
             assert problem["status"] == 429

@@ -2,16 +2,22 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
 from services.gateway.limiter import Limiter
 from weft.settings import Secret
+from weft.valkey import Valkey
 
 
 @pytest.fixture
-async def limiters(redis_url: str) -> AsyncIterator[list[Limiter]]:
-    """Two gateways' limiters over one Redis: 20 requests a second, 40 at once."""
+async def limiters(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Limiter]]:
+    """Two gateways' limiters over one Redis: 20 requests a second, 40 at once.
+
+    A busy machine is no Redis that is away.
+    """
+    monkeypatch.setattr("services.gateway.limiter.Valkey", partial(Valkey, timeout=30.0))
     made = [Limiter(Secret(redis_url), rate=20.0, burst=40) for _ in range(2)]
     yield made
     for limiter in made:
@@ -39,10 +45,10 @@ async def test_a_refused_caller_may_come_again_after_the_time_that_was_told(
     limiters: list[Limiter],
 ) -> None:
     subject = uuid.uuid4().hex
-    await passed(limiters[0], subject, 60)
-    wait = await limiters[0].take(subject)
+    deadline = time.monotonic() + 60.0
+    while not (wait := await limiters[0].take(subject)):
+        assert time.monotonic() < deadline
     assert 0.0 < wait <= 0.1
-    deadline = time.monotonic() + 2.0
     while await limiters[0].take(subject):
         assert time.monotonic() < deadline
         await asyncio.sleep(wait)

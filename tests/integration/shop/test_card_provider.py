@@ -89,13 +89,16 @@ async def test_a_flaky_card_fails_twice_for_each_payment(provider: Provider) -> 
 async def test_a_caller_who_gave_up_on_a_silent_card_does_not_hold_up_the_end(
     start: Start, agreed: dict[str, str], new_database: Databases, http: aiohttp.ClientSession
 ) -> None:
-    service = await start("card_provider", WEFT_DATABASE_URL=await new_database(), **agreed)
+    service = await start(
+        "card_provider",
+        WEFT_DATABASE_URL=await new_database(),
+        WEFT_DRAIN_TIMEOUT="1h",
+        **agreed,
+    )
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
             await Provider(http, service.url).authorize(str(uuid4()), "tok_down")
-    began = asyncio.get_running_loop().time()
     assert await service.end() == 0
-    assert asyncio.get_running_loop().time() - began < 8
 
 
 async def test_a_void_before_the_authorisation_holds(provider: Provider) -> None:
