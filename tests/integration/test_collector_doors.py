@@ -68,7 +68,8 @@ class Collector:
         file = self._folder / signal
         async with asyncio.timeout(SECONDS):
             while True:
-                lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+                text = file.read_text(encoding="utf-8") if file.exists() else ""
+                lines = text.split("\n")[:-1]  # the last one may be half written
                 groups = [
                     group
                     for line in lines

@@ -126,10 +126,10 @@ async def test_when_the_active_instance_is_killed_another_takes_over_and_nothing
         await write(range(20))
         writing = asyncio.create_task(write(range(20, 60)))
         await first.said("batch")
+        assert not standby.active
         first.process.kill()
         killed = time.monotonic()
         await first.ended()
-        assert not standby.active
 
         async def taken_over() -> bool:
             return standby.active

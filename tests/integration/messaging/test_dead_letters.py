@@ -264,12 +264,16 @@ async def test_a_connection_lost_in_the_middle_of_a_replay_loses_nothing(
 
 
 REPLAY = """
-import asyncio, sys
+import asyncio, sys, time
 from weft.messaging.dead_letters import opened
 
 async def main():
     async with opened(sys.argv[1]) as letters:
-        await letters.replay("shop.commands", lambda _: True, limit=1000, remembered=lambda _: True)
+        await letters.replay("shop.commands", slowly, limit=1000, remembered=lambda _: True)
+
+def slowly(_):  # whoever kills it in the midst may be slow, too
+    time.sleep(0.05)
+    return True
 
 asyncio.run(main())
 """

@@ -111,6 +111,8 @@ async def test_every_movement_of_stock_is_shown(inventory: Inventory, post: Post
         await post.expect(order_id, "stock.reserved")
     await inventory.shows(6, 4)
     await post.send(CommitStock(order_id=sold), sold)
+    await post.expect(sold, "stock.committed")
     await inventory.shows(6, 2)
     await post.send(ReleaseStock(order_id=released), released)
+    await post.expect(released, "stock.released")
     await inventory.shows(8, 0)
