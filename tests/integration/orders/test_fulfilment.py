@@ -92,8 +92,10 @@ async def test_after_the_pivot_an_order_outlives_its_deadline_and_repeats_until_
     orders = stopped_orders
     peers.answers["CapturePayment"] = None
     async with orders.inventory({"SKU-0001": "6.25"}):
-        await orders.start(WEFT_ORDER_DEADLINE="500ms", WEFT_ORDER_REPEAT="300ms")
+        await orders.start(WEFT_ORDER_REPEAT="300ms")
         order_id = await orders.place()
+        await until(lambda: _heard(peers, order_id, "CapturePayment"))
+        await _pass_deadline(orders, order_id)
         await until(lambda: _heard(peers, order_id, "CapturePayment", times=4))
         _, seen = await orders.get(f"/v1/orders/{order_id}")
         assert seen["status"] == "pending"

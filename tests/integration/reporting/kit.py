@@ -81,7 +81,7 @@ class Shop:
             WEFT_DATABASE_URL=self.urls["reports"],
             WEFT_BROKER_URL=self.urls["broker"],
             WEFT_WEBHOOK_KEY="a key of the tests",
-            WEFT_REPORT_LEASE="2s",
+            WEFT_REPORT_LEASE="5s",
             **settings,
         )
 
