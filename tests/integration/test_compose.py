@@ -196,7 +196,7 @@ def test_a_health_check_tells_ready_from_not_ready(
 
     def ended() -> int:
         return subprocess.run(
-            [program, *check[1:]], env=environment, capture_output=True, timeout=30, check=False
+            [program, *check[1:]], env=environment, capture_output=True, timeout=60, check=False
         ).returncode
 
     assert ended() == 0

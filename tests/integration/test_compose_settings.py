@@ -22,8 +22,8 @@ from stack.ports import Ports
 from stack.system import System
 from tests.ports import free_port
 
-START_SECONDS = 30.0
-STOP_SECONDS = 15.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 COLLECTOR = [f"--config={{}}/{name}.yaml" for name in ("config", "doors-usual", "today")]
 pytestmark = pytest.mark.timeout(3600)  # a first run builds the parts
 

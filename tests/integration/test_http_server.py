@@ -354,7 +354,7 @@ async def test_stopping_lets_what_is_in_hand_end(
         await _until_not_listening(server)
     shop.go.set()
     assert await slow == (200, {"done": True})
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 60)
 
 
 async def _get(client: aiohttp.ClientSession, path: str) -> tuple[int, Any]:
@@ -363,7 +363,7 @@ async def _get(client: aiohttp.ClientSession, path: str) -> tuple[int, Any]:
 
 
 async def _until_not_listening(server: HttpServer) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             await server.check()
             await asyncio.sleep(0.01)
@@ -376,7 +376,7 @@ async def test_stopping_cuts_off_what_does_not_end_in_time(shop: Shop) -> None:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
         slow = asyncio.create_task(_get(client, "/v1/slow"))
         await shop.entered.wait()
-        await asyncio.wait_for(server.stop(), 10)
+        await asyncio.wait_for(server.stop(), 60)
         with suppress(aiohttp.ClientError):
             await slow
     assert slow.done()
@@ -409,11 +409,11 @@ async def test_a_client_that_goes_away_is_no_error(
     await shop.entered.wait()
     writer.transport.abort()
     shop.go.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not lines:  # noqa: ASYNC110 - nobody tells of it
             await asyncio.sleep(0.01)
     assert [level for level, _ in lines] == ["INFO"]
-    assert not caplog.records
+    assert [record.getMessage() for record in caplog.records] == []
     del reader
 
 

@@ -23,7 +23,7 @@ from weft.postgres.projections import Projection
 from weft.postgres.relay import Relay
 from weft.postgres.transaction import Transaction
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 STREAMS = 6
 EVENTS = 15
 

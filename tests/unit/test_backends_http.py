@@ -30,7 +30,7 @@ async def test_a_backend_that_does_not_answer_is_given_up_at_the_deadline() -> N
         begun = time.monotonic()
         with pytest.raises(BackendAway, match=r"no answer in 0\.2 s"):
             await backend.call("GET", "/")
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
 
 
 async def test_a_backend_that_hangs_up_is_away() -> None:

@@ -58,14 +58,14 @@ class Fake:
     def start(self, *names: str) -> None:
         self._thread.start()
         for name in names:
-            asyncio.run_coroutine_threadsafe(self._serve(name), self._loop).result(5)
+            asyncio.run_coroutine_threadsafe(self._serve(name), self._loop).result(60)
 
     def stop(self) -> None:
         if self._thread.is_alive():
             for runner in self._runners:
-                asyncio.run_coroutine_threadsafe(runner.cleanup(), self._loop).result(5)
+                asyncio.run_coroutine_threadsafe(runner.cleanup(), self._loop).result(60)
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(5)
+            self._thread.join(60)
         self._loop.close()
 
     async def _serve(self, name: str) -> None:

@@ -61,7 +61,7 @@ async def test_between_two_chapters_it_waits_for_enter(
         assert "The end" not in shown
         typing.write("\n")
         typing.flush()
-        assert await asyncio.wait_for(walking, 10) == 0
+        assert await asyncio.wait_for(walking, 60) == 0
     assert "The end" in capsys.readouterr().out
 
 

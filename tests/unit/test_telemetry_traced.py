@@ -236,7 +236,7 @@ async def test_an_asynchronous_generator_takes_exceptions_and_its_close(
         finally:
             closed.append("kitchen")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         menu = courses()
         assert await anext(menu) == "soup"
         with pytest.raises(OSError, match="burnt"):

@@ -19,7 +19,7 @@ from weft.postgres import Database, Outbox, Relay
 from weft.webhooks import Webhooks
 
 SCHEMA = Path(services.reports.__file__).with_name("schema")
-DEADLINE = 30.0
+DEADLINE = 60.0
 PER_USER = 3
 
 

@@ -141,7 +141,7 @@ class Gateway:
             "WEFT_REPORTS_URL": f"http://127.0.0.1:{ports['reports']}",
             "WEFT_CONSOLE": "json",
         }
-        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15))
+        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
 
     @classmethod
     @asynccontextmanager
@@ -166,7 +166,7 @@ class Gateway:
             yield
             for process in self.processes:
                 process.send_signal(signal.SIGTERM)
-            waiting = [asyncio.to_thread(each.wait, 20) for each in self.processes]
+            waiting = [asyncio.to_thread(each.wait, 60) for each in self.processes]
             codes = await asyncio.gather(*waiting)
             assert set(codes) == {0}, self.log.read_text()
         finally:

@@ -70,4 +70,4 @@ async def test_a_gateway_that_stops_tells_its_sockets(tmp_path: Path) -> None:
             assert await socket.receive_str(timeout=30) == "stay "
             own.processes[0].send_signal(signal.SIGTERM)
             assert (await socket.receive(30)).data == 1001
-        await asyncio.to_thread(own.processes[0].wait, 20)
+        await asyncio.to_thread(own.processes[0].wait, 60)

@@ -54,7 +54,7 @@ def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
     return [span for span in spans.get_finished_spans() if span.name == name]
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     """Wait for `condition`, a function or coroutine function; TimeoutError says it never came."""
     deadline = time.monotonic() + seconds
     while True:

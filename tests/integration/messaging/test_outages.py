@@ -116,7 +116,7 @@ async def test_stop_does_not_wait_for_a_broker_that_is_away(
     consumer = Consumer(remote, "shop.commands", collected)
     await consumer.start()
     await wire.cut()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(9):
         await consumer.stop()
         await remote.stop()
 

@@ -214,7 +214,7 @@ class Orders:
         if self.process is None:
             return 0
         self.process.send_signal(number)
-        return await asyncio.to_thread(self.process.wait, 20)
+        return await asyncio.to_thread(self.process.wait, 60)
 
     def headers(self, subject: str, scopes: tuple[str, ...] = ALL) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._signer.mint(subject, scopes, 300).token}"}

@@ -99,7 +99,7 @@ def run(engine: str, environment: dict[str, str]) -> tuple[Sink, int]:
             env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": address, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
     assert done.returncode == 0, done.stderr

@@ -71,7 +71,7 @@ def test_what_only_the_sdk_can_serve_selects_its_engine_with_one_line(
         env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 0, done.stderr
