@@ -33,7 +33,7 @@ class System:
     environment: dict[str, str]
     variables: dict[str, str] = field(default_factory=dict)
 
-    def weft(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def weft(self, *arguments: str, seconds: float = 100) -> subprocess.CompletedProcess[str]:
         """Run `weft` with `arguments`; neither its exit code nor its output is judged here."""
         return subprocess.run(
             [WEFT, *arguments],

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from stack import parts
 
-MILLISECONDS = 30_000
+MILLISECONDS = 60_000
 """How long a step in the page is waited for."""
 expect.set_options(timeout=MILLISECONDS)
 

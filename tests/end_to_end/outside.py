@@ -24,7 +24,7 @@ class Running(Protocol):
 
     def url(self, name: str) -> str: ...
     def token(self, subject: str, scopes: Any) -> str: ...
-    def weft(self, *arguments: str, seconds: float = 60) -> Any: ...
+    def weft(self, *arguments: str, seconds: float = 100) -> Any: ...
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -118,7 +118,7 @@ def an_order(sku: str, quantity: int = 1, token: str = "tok_ok") -> dict[str, An
     return {"items": [{"sku": sku, "quantity": quantity}], "payment": {"token": token}}
 
 
-async def raw(url: str, sent: bytes, seconds: float = 15) -> Answer:
+async def raw(url: str, sent: bytes, seconds: float = 60) -> Answer:
     """Send bytes over a connection of their own and read the first answer to them."""
     where = urlsplit(url)
     async with asyncio.timeout(seconds):

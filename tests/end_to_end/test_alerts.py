@@ -18,7 +18,7 @@ from tests.end_to_end.outside import Running
 from tests.integration.notifier.mail import PostBox, smtp_server
 from tests.ports import free_port
 
-SECONDS = 60.0
+SECONDS = 100.0
 CHANNEL = """
 [[channel]]
 kind = "email"

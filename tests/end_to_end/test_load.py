@@ -35,7 +35,7 @@ async def test_a_run_reports_its_stages_and_links_traces_that_jaeger_has(
         env=system.environment,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=150,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr

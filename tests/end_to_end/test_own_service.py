@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "examples" / "hello.py"
 WEFT = Path(sys.executable).with_name("weft")
 START_SECONDS = 120.0
-DRAIN_SECONDS = 20.0
+DRAIN_SECONDS = 60.0
 T = TypeVar("T")
 
 
@@ -99,7 +99,7 @@ async def backends(system: Running) -> AsyncIterator[Backends]:
         yield clients
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], what: str, seconds: float = 30) -> T:
+async def eventually(ask: Callable[[], Awaitable[T]], what: str, seconds: float = 60) -> T:
     """Ask until there is an answer that is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -116,7 +116,7 @@ async def test_what_comes_by_any_field_of_the_api_is_in_no_backend(
     trace_id = await told(backends, door, sku)
 
     texts = await stored(backends, began)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while "weft_orders_total" not in texts["prometheus"] and time.monotonic() < end:
         await asyncio.sleep(1)  # metrics come every five seconds
         texts = await stored(backends, began)

@@ -21,7 +21,7 @@ async def placed(door: Door, body: Any) -> str:
     return order_id
 
 
-async def settled(door: Door, sku: str, numbers: tuple[int, int], seconds: float = 20) -> None:
+async def settled(door: Door, sku: str, numbers: tuple[int, int], seconds: float = 60) -> None:
     """Wait until a product has come to (stock, reserved)."""
     async with asyncio.timeout(seconds):
         while True:

@@ -61,7 +61,7 @@ async def traffic(caller: Caller) -> None:
 
 
 async def found(
-    backends: Backends, query: str, label: str, wanted: set[str], seconds: float = 30
+    backends: Backends, query: str, label: str, wanted: set[str], seconds: float = 60
 ) -> list[Sample]:
     """Wait until there are series of a query for all `wanted` values of a label."""
     end = time.monotonic() + seconds

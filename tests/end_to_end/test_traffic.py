@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
+import asyncpg
 import pytest
 
 from stack.backends.connect import Backends, connect
@@ -74,6 +75,15 @@ async def nobody_waits(backends: Backends, since: float) -> bool | None:
     return (min(sent, default=since) >= since and await total(backends, SAGAS) == 0) or None
 
 
+async def no_report_waits(system: Running) -> bool | None:
+    reports = await asyncpg.connect(system.variables["WEFT_REPORTS_DATABASE_URL"])
+    try:
+        waiting = "SELECT EXISTS (SELECT FROM reports WHERE finished_at IS NULL AND NOT synthetic)"
+        return not await reports.fetchval(waiting) or None
+    finally:
+        await reports.close()
+
+
 async def of_every_kind(door: Door) -> list[dict[str, Any]] | None:
     orders: list[dict[str, Any]] = (await door.get("/v1/orders?limit=20")).json["orders"]
     ends = {(order["status"], order["reason"]) for order in orders}
@@ -81,11 +91,13 @@ async def of_every_kind(door: Door) -> list[dict[str, Any]] | None:
 
 
 @pytest.mark.alone
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("traffic")
 async def test_traffic_is_in_every_signal_and_in_no_business_metric_and_customers_cannot_join_it(
-    backends: Backends, caller: Caller
+    backends: Backends, caller: Caller, system: Running
 ) -> None:
     customer = caller()
+    await until(lambda: no_report_waits(system), "reports of earlier tests are made")
     began = time.time()
     await until(lambda: nobody_waits(backends, began), "orders of earlier tests are counted")
     before = await counted(backends)
