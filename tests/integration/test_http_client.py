@@ -168,7 +168,7 @@ async def test_an_address_that_refuses_costs_no_retry(peers: Callable[..., Any])
     peer = await peers()
     policy = BreakerPolicy(minimum=10_000)
     dead = free_url(), free_url()
-    async with calling(*dead, peer.url, breaker=policy, retries=0) as client:
+    async with calling(*dead, peer.url, breaker=policy, retries=0, timeout=60.0) as client:
         asked = [client.request("POST", "/") for _ in range(100)]
         assert {answer.status for answer in await asyncio.gather(*asked)} == {200}
     assert len(peer.asked) == 100
@@ -265,7 +265,7 @@ async def test_a_failing_address_is_skipped_and_taken_back_when_it_works_again(
 async def test_retries_stop_when_the_budget_is_spent(peers: Callable[..., Any]) -> None:
     peer = await peers(lambda _, __: Reply({}, 503))
     policy = BreakerPolicy(minimum=10_000)
-    async with calling(peer.url, breaker=policy, retries=1) as client:
+    async with calling(peer.url, breaker=policy, retries=1, timeout=60.0) as client:
         began = time.monotonic()
         await asyncio.gather(*(client.request("GET", "/") for _ in range(100)))
         floor = time.monotonic() - began
