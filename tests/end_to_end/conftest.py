@@ -21,7 +21,7 @@ def turn(request: pytest.FixtureRequest, shared: Run) -> Iterator[None]:
     Such are those that stop or load parts of it, count what all orders come to, or use commands
     of which the system takes one at a time: up, scale, run, forget.
     """
-    if "system" not in request.fixturenames:
+    if "system" not in request.node.fixturenames:
         yield
         return
     with shared.turn(alone=request.node.get_closest_marker("alone") is not None):

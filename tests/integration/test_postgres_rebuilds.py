@@ -296,7 +296,8 @@ async def test_an_event_of_a_newer_version_waits_for_an_instance_that_knows_it(
 
     async with running(following(db, of_today)):
         await asyncio.wait_for(refused.wait(), DEADLINE)
-        assert await shown(db) == []
+        # Those before it may have come in a batch of their own.
+        assert set(await shown(db)) <= set(whole(STREAMS))
         async with running(following(db, of_tomorrow)):
 
             async def all_shown() -> bool:
