@@ -21,6 +21,7 @@ from aio_pika.abc import (
 )
 from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.common import FieldTable
+from yarl import URL
 
 from weft.errors import Unavailable
 from weft.ids import uuid7
@@ -125,11 +126,12 @@ async def opened(url: str) -> AsyncIterator[DeadLetters]:
     for library in ("aio_pika", "aiormq"):  # what they say of a lost connection is said here, once
         logging.getLogger(library).setLevel(logging.CRITICAL)
     named: FieldTable = {"connection_name": "dead letters"}
+    connection = aio_pika.Connection(URL(url), client_properties=named)
     try:
-        connection = await talk(aio_pika.connect(url, client_properties=named))
-    except LOST as error:
-        raise Unavailable("rabbitmq", why(error)) from error
-    try:
+        try:
+            await talk(connection.connect())
+        except LOST as error:
+            raise Unavailable("rabbitmq", why(error)) from error
         yield DeadLetters(connection)
     finally:
         with contextlib.suppress(*LOST):

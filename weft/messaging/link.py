@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import aio_pika
 import aio_pika.abc
 from aiormq.abc import AbstractConnection
+from yarl import URL
 
 from weft.errors import Unavailable
 from weft.messaging.backoff import Backoff
@@ -108,14 +109,15 @@ class Link:
             await asyncio.sleep(backoff.next())
 
     async def _open(self) -> AbstractConnection:
-        opened = await talk(aio_pika.connect(self._url))
-        if self._setup is not None:
-            try:
+        opened = aio_pika.Connection(URL(self._url))
+        try:
+            await talk(opened.connect())
+            if self._setup is not None:
                 await self._setup(opened)
-            except BaseException:
-                with contextlib.suppress(*LOST):
-                    await talk(opened.close())
-                raise
+        except BaseException:
+            with contextlib.suppress(*LOST):
+                await talk(opened.close())
+            raise
         if opened.transport is None:
             raise ConnectionError("connection closed")
         self._opened = opened
