@@ -20,9 +20,9 @@ TESTS := tests/unit tests/integration tests/end_to_end tests/chaos
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 ONLY ?=
-# Three workers side by side, each with one file after the other, in this order; ARGS=-n0 runs all in one
-# process.
-WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
+# Three workers side by side, each with one file after the other (tests/conftest.py), in this order; ARGS=-n0
+# runs all in one process.
+WORKERS := -n 3 --no-loadscope-reorder
 
 # The newest Python from 3.11 on that answers: a version manager's shim may be there and not work.
 NAMES := $(shell seq -f 'python3.%g' 29 -1 11) python3 python

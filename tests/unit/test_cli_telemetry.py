@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from aiohttp import web
 from typer.testing import CliRunner
 
 from stack.cli import telemetry
-from stack.ports import Ports
+from stack.ports import Ports, taken
 
 ORDER = "01a208f8-5c8d-70cb-8247-aa19c2bb8542"
 TRACE = "ad8a53c1ee96203c5d67d80dbd2629c9"
@@ -104,13 +103,8 @@ def fake(
 
 def _free_base() -> int:
     for base in range(200, 3000, 7):
-        try:
-            for name in ("jaeger", "loki"):
-                with socket.create_server(("127.0.0.1", Ports(base).of(name))):
-                    pass
-        except OSError:
-            continue
-        return base
+        if not taken((name, Ports(base).of(name)) for name in ("jaeger", "loki")):
+            return base
     raise RuntimeError("no free port base")
 
 
